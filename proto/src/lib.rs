@@ -1,0 +1,22 @@
+//! Enfilade's wire format: the frames of `enfilade.proto` as Rust types, and the registry of codes.
+#![no_std]
+
+pub use code::{Code, Retry};
+pub use prost;
+
+mod code;
+
+/// Protocol versions are `major * 1000 + minor`; this is the oldest that this build speaks.
+pub const VERSION_MIN: u32 = 1000;
+/// The newest protocol version that this build speaks.
+pub const VERSION_MAX: u32 = 1000;
+/// The WebSocket subprotocol of the binary codec.
+pub const SUBPROTOCOL_BINARY: &str = "enfilade.proto.v1";
+/// The WebSocket subprotocol of the JSON codec.
+pub const SUBPROTOCOL_JSON: &str = "enfilade.json.v1";
+
+/// The messages of protocol 1, generated from `enfilade.proto`.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/enfilade.v1.rs"));
+}
