@@ -1,0 +1,96 @@
+//! Every bound of the core, each with its reason.
+
+/// Integers that travel stay below this, because JSON readers and JavaScript hold no larger ones exactly.
+pub const INTEGER_BOUND: u64 = 1 << 53;
+/// A room id is part of keys and of every first frame of a room.
+pub const ROOM_ID_BYTES: usize = 64;
+/// Leaves room for the prefix of the inbox within a room id.
+pub const USER_ID_BYTES: usize = 48;
+/// Names are shown in one line.
+pub const NAME_CHARS: usize = 64;
+/// A topic is a sentence or two.
+pub const TOPIC_CHARS: usize = 250;
+/// What a person writes at once; longer texts are documents, not messages.
+pub const TEXT_CHARS: usize = 4_000;
+/// Each mention is one entry in another room.
+pub const MENTIONS: usize = 50;
+/// Characters of a message that its notification repeats.
+pub const EXCERPT_CHARS: usize = 140;
+/// An op is kept and relayed to everybody; the text of a message at four bytes a character fits.
+pub const OP_BYTES: usize = 20 * 1024;
+/// The largest frame that either side takes.
+pub const FRAME_BYTES: usize = 64 * 1024;
+/// Payload of one part of a BULK_SYNC, leaving room for the frame around it.
+pub const BULK_PART_BYTES: usize = 60 * 1024;
+
+/// Messages that an Active room holds.
+pub const ACTIVE_MESSAGES: usize = 1_000;
+/// Messages that a Background room holds.
+pub const BACKGROUND_MESSAGES: usize = 50;
+/// Messages that a client is sent when it opens a room; the rest is history.
+pub const JOIN_MESSAGES: usize = 100;
+/// Messages on a page of history.
+pub const HISTORY_PAGE: usize = 100;
+/// Notifications that an inbox holds.
+pub const NOTIFICATIONS: usize = 100;
+/// Mentions beyond the read marker that an inbox counts in one room; people don't read on from there.
+pub const MENTIONS_COUNTED: usize = 1_000;
+/// Rooms that an inbox follows.
+pub const FOLLOWINGS: usize = 10_000;
+/// Members of a room: the member list travels whole.
+pub const MEMBERS: usize = 10_000;
+
+/// Clients whose last operations a room remembers; the one idle for longest goes first.
+pub const CLIENT_WINDOWS: usize = 4_096;
+/// Operations remembered of one client. More than may be in flight, so that every repetition is recognised.
+pub const WINDOW_OPS: usize = 64;
+/// Operations that a client sends without an answer.
+pub const IN_FLIGHT: usize = 32;
+/// Operations that wait in a client's queue: days of offline typing.
+pub const PENDING_OPS: usize = 10_000;
+/// Operations that wait for an authority; beyond, it says that it is overloaded.
+pub const SUBMISSIONS: usize = 8_192;
+/// Entries of one append, so that a batch stays far below a store's value limits.
+pub const BATCH_OPS: usize = 512;
+/// Bytes of one append.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+/// Entries that a delta may hold; beyond, the whole state is smaller or as fast.
+pub const DELTA_ENTRIES: usize = 500;
+/// Bytes that a delta frame may hold.
+pub const DELTA_BYTES: usize = 60 * 1024;
+/// Recent entries that an authority keeps encoded to answer resumptions without the store.
+pub const RECENT_ENTRIES: usize = 1_024;
+/// And their bytes.
+pub const RECENT_BYTES: usize = 1024 * 1024;
+/// A snapshot is stored after this many entries.
+pub const SNAPSHOT_EVERY: u64 = 1_000;
+
+/// Rooms that one connection may hold Active or Background.
+pub const LIVE_ROOMS: usize = 128;
+/// Rooms that one connection may hold Cached.
+pub const CACHED_ROOMS: usize = 1_024;
+/// Rows on one page of a room list.
+pub const ROOM_LIST_PAGE: usize = 100;
+/// Users that presence names; beyond, it counts.
+pub const PRESENT_USERS: usize = 100;
+/// Users that a summary names.
+pub const SUMMARY_USERS: usize = 5;
+/// A signal is a position or a key press.
+pub const SIGNAL_BYTES: usize = 1_024;
+/// The kind of a signal is a short name.
+pub const SIGNAL_KIND_BYTES: usize = 32;
+/// A token is a few hundred bytes.
+pub const TOKEN_BYTES: usize = 8 * 1024;
+/// A room's compressed snapshot, opened: Active's memory budget.
+pub const SNAPSHOT_BYTES: usize = 10 * 1024 * 1024;
+/// Frames that can't be decoded before the connection is closed.
+pub const MALFORMED_FRAMES: u32 = 8;
+
+/// Milliseconds between two coalesced updates of a Background room.
+pub const BACKGROUND_INTERVAL: u64 = 1_000;
+/// Milliseconds over which changes of presence are gathered.
+pub const PRESENCE_INTERVAL: u64 = 250;
+/// Milliseconds that a presence lease holds.
+pub const LEASE: u64 = 30_000;
+/// Milliseconds after which a lapsed lease means offline.
+pub const LEASE_GRACE: u64 = 30_000;

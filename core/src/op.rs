@@ -1,0 +1,111 @@
+//! Operations: what a client asks for. The bytes are relayed as they came; this module reads and checks them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+pub use crate::v1::op::Body;
+use crate::{Code, OpId, RoomId, UserId, limits, text, v1};
+
+/// Reads an operation and checks all that can be checked without the room: names, lengths, ids.
+pub fn parse(bytes: &[u8]) -> Result<Body, Code> {
+    if bytes.len() > limits::OP_BYTES {
+        return Err(Code::OpTooLarge);
+    }
+    let body = v1::Op::decode(bytes).ok().and_then(|op| op.body).ok_or(Code::InvalidOp)?;
+    check(&body)?;
+    Ok(body)
+}
+
+/// Reads an operation out of a log: `None` for a kind that this version does not know, which folds to nothing.
+pub(crate) fn read(bytes: &[u8]) -> Option<Body> {
+    v1::Op::decode(bytes).ok()?.body
+}
+
+/// The bytes of an operation.
+pub fn encode(body: Body) -> Vec<u8> {
+    v1::Op { body: Some(body) }.encode_to_vec()
+}
+
+/// A message without mentions.
+pub fn post(text: impl Into<String>) -> Body {
+    Body::PostMessage(v1::PostMessage { text: text.into(), ..Default::default() })
+}
+
+fn check(body: &Body) -> Result<(), Code> {
+    match body {
+        Body::CreateRoom(create) => {
+            text::name(&create.name)?;
+            text::topic(&create.topic)?;
+            visibility(create.visibility)
+        }
+        Body::SetInfo(info) => {
+            info.name.as_deref().map(text::name).transpose()?;
+            info.topic.as_deref().map(text::topic).transpose()?;
+            info.visibility.map_or(Ok(()), visibility)
+        }
+        Body::SetConfig(_) | Body::Join(_) | Body::Leave(_) => Ok(()),
+        Body::PostMessage(post) => {
+            text::message(&post.text)?;
+            if post.mentions.len() > limits::MENTIONS {
+                return Err(Code::InvalidRequest);
+            }
+            post.mentions.iter().try_for_each(|user| UserId::new(user).map(drop))?;
+            post.reply_to.map_or(Ok(()), |id| OpId::parse(Some(&id)).map(drop))
+        }
+        Body::FollowRoom(v1::FollowRoom { room_id }) | Body::UnfollowRoom(v1::UnfollowRoom { room_id }) => {
+            RoomId::new(room_id).map(drop)
+        }
+        Body::Notify(notify) => {
+            RoomId::new(&notify.room_id)?;
+            OpId::parse(notify.message_id.as_ref()).map(drop)
+        }
+        Body::SetReadMarker(marker) => {
+            RoomId::new(&marker.room_id)?;
+            if marker.ordinal < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
+        }
+    }
+}
+
+fn visibility(number: i32) -> Result<(), Code> {
+    v1::Visibility::try_from(number).map(drop).map_err(|_| Code::InvalidRequest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_survives_its_bytes() {
+        let body = post("hello");
+        assert_eq!(parse(&encode(body.clone())), Ok(body));
+    }
+
+    #[test]
+    fn garbage_empty_and_unknown_operations_are_refused() {
+        for bad in [&b""[..], b"\xff\xff\xff", &[0xf2, 0x7f, 1, 0]] {
+            assert_eq!(parse(bad), Err(Code::InvalidOp), "{bad:?}");
+        }
+        assert_eq!(parse(&alloc::vec![0; limits::OP_BYTES + 1]), Err(Code::OpTooLarge));
+    }
+
+    #[test]
+    fn fields_out_of_bounds_are_refused() {
+        let bad = [
+            Body::PostMessage(v1::PostMessage { text: "".into(), ..Default::default() }),
+            Body::PostMessage(v1::PostMessage {
+                text: "x".into(),
+                mentions: alloc::vec!["a".into(); 51],
+                reply_to: None,
+            }),
+            Body::CreateRoom(v1::CreateRoom { name: "\u{0}".into(), ..Default::default() }),
+            Body::CreateRoom(v1::CreateRoom { name: "n".into(), visibility: 9, ..Default::default() }),
+            Body::SetReadMarker(v1::SetReadMarker { room_id: "a b".into(), ordinal: 1 }),
+            Body::SetReadMarker(v1::SetReadMarker { room_id: "a".into(), ordinal: 1 << 53 }),
+        ];
+        for body in bad {
+            assert!(parse(&encode(body.clone())).is_err(), "{body:?}");
+        }
+    }
+}
