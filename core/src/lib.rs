@@ -8,25 +8,25 @@
 
 extern crate alloc;
 
-pub mod authority;
-pub mod cache;
-pub mod client;
+//pub mod authority;
+//pub mod cache;
+//pub mod client;
 mod delta;
 mod digest;
 mod entry;
 mod id;
 pub mod limits;
 pub mod op;
-pub mod pending;
+//pub mod pending;
 pub mod policy;
 mod position;
-pub mod presence;
+//pub mod presence;
 mod rng;
 pub mod state;
 pub mod text;
-pub mod tier;
+//pub mod tier;
 mod time;
-pub mod wire;
+//pub mod wire;
 
 pub use delta::{Delta, delta};
 pub use digest::{Digest, hash53};
@@ -36,5 +36,5 @@ pub use id::{ClientId, OpId, RoomId, UserId};
 pub use position::Position;
 pub use rng::Rng;
 pub use state::{Change, RoomState};
-pub use tier::Tier;
+//pub use tier::Tier;
 pub use time::Millis;

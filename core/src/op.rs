@@ -54,9 +54,8 @@ fn check(body: &Body) -> Result<(), Code> {
             post.mentions.iter().try_for_each(|user| UserId::new(user).map(drop))?;
             post.reply_to.map_or(Ok(()), |id| OpId::parse(Some(&id)).map(drop))
         }
-        Body::FollowRoom(v1::FollowRoom { room_id }) | Body::UnfollowRoom(v1::UnfollowRoom { room_id }) => {
-            RoomId::new(room_id).map(drop)
-        }
+        Body::FollowRoom(v1::FollowRoom { room_id, .. })
+        | Body::UnfollowRoom(v1::UnfollowRoom { room_id, .. }) => RoomId::new(room_id).map(drop),
         Body::Notify(notify) => {
             RoomId::new(&notify.room_id)?;
             OpId::parse(notify.message_id.as_ref()).map(drop)

@@ -5,7 +5,11 @@ use crate::{Code, limits};
 /// A display name or a room's name: 1 to 64 characters without control characters, and not blank.
 pub fn name(name: &str) -> Result<&str, Code> {
     let fits = name.chars().count() <= limits::NAME_CHARS;
-    if fits && !name.trim().is_empty() && !name.chars().any(is_forbidden) { Ok(name) } else { Err(Code::InvalidName) }
+    if fits && !name.trim().is_empty() && !name.chars().any(is_forbidden) {
+        Ok(name)
+    } else {
+        Err(Code::InvalidName)
+    }
 }
 
 /// A room's topic: at most 250 characters without control characters; may be empty.
@@ -18,7 +22,11 @@ pub fn topic(topic: &str) -> Result<&str, Code> {
 pub fn message(text: &str) -> Result<&str, Code> {
     let fits = text.chars().count() <= limits::TEXT_CHARS;
     let forbidden = |c: char| is_forbidden(c) && !matches!(c, '\n' | '\t');
-    if fits && !text.trim().is_empty() && !text.chars().any(forbidden) { Ok(text) } else { Err(Code::InvalidText) }
+    if fits && !text.trim().is_empty() && !text.chars().any(forbidden) {
+        Ok(text)
+    } else {
+        Err(Code::InvalidText)
+    }
 }
 
 /// The first characters of a message, for a notification.

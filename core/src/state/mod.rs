@@ -1,0 +1,286 @@
+//! The fold: a room's log in, its state out.
+
+mod inbox;
+mod members;
+mod snapshot;
+mod timeline;
+mod windows;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+pub use inbox::Inbox;
+pub use members::Members;
+pub(crate) use members::may_moderate;
+pub use snapshot::{SnapshotFor, compress, decompress};
+pub use timeline::Timeline;
+pub use windows::{Seen, Windows};
+
+use crate::op::Body;
+use crate::{Code, Digest, Entry, Millis, Position, RoomId, hash53, v1};
+
+/// The version of the fold's rules. States are comparable at equal versions alone.
+pub const FOLD_VERSION: u32 = 1;
+
+/// What an entry changed, so that a view is updated in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Name, topic, visibility or owner.
+    Info,
+    /// Slow mode and the like.
+    Config,
+    /// This user became a member, or changed as one.
+    Member(String),
+    /// This user is no longer a member.
+    MemberGone(String),
+    /// The message with this ordinal was appended.
+    MessageAdded(u64),
+    /// Messages with ordinals below this one left the window.
+    MessagesDropped(u64),
+    /// What the inbox knows of this room: followed or not, read marker, mentions.
+    Following(String),
+    /// A notification about this room was added.
+    Notified(String),
+}
+
+/// A room's whole state: a deterministic fold of its log.
+///
+/// No clock, no randomness, no floats, no unordered iteration: the same entries give the same state and the same
+/// [`Digest`] on every platform. No operation is linear in the room's history.
+#[derive(Clone, Debug)]
+pub struct RoomState {
+    id: RoomId,
+    position: Position,
+    info: Option<v1::RoomInfo>,
+    config: v1::RoomConfig,
+    members: Members,
+    timeline: Timeline,
+    inbox: Inbox,
+    /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
+    windows: Option<Windows>,
+    last_at: Millis,
+    digest: Digest,
+}
+
+impl RoomState {
+    /// An empty room as a client holds it.
+    pub fn replica(id: RoomId) -> RoomState {
+        RoomState {
+            id,
+            position: Position::default(),
+            info: None,
+            config: v1::RoomConfig::default(),
+            members: Members::default(),
+            timeline: Timeline::default(),
+            inbox: Inbox::default(),
+            windows: None,
+            last_at: Millis(0),
+            digest: Digest::default(),
+        }
+    }
+
+    /// An empty room as an authority holds it: with the windows by which it knows duplicates.
+    pub fn authority(id: RoomId) -> RoomState {
+        RoomState { windows: Some(Windows::default()), ..RoomState::replica(id) }
+    }
+
+    /// The room's id.
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Where in the log this state is.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Whether there is such a room: it was created, or is an inbox, which needs no creation.
+    pub fn exists(&self) -> bool {
+        self.info.is_some() || self.id.inbox_owner().is_some()
+    }
+
+    /// Name, topic, visibility, owner; `None` before the room is created, and for inboxes.
+    pub fn info(&self) -> Option<&v1::RoomInfo> {
+        self.info.as_ref()
+    }
+
+    /// Slow mode and the like.
+    pub fn config(&self) -> &v1::RoomConfig {
+        &self.config
+    }
+
+    /// Who belongs to the room.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The newest messages.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// For history, which a view puts before what it has.
+    pub fn timeline_mut(&mut self) -> &mut Timeline {
+        &mut self.timeline
+    }
+
+    /// Rooms followed, read markers and notifications; empty in rooms that are no inbox.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// The last operations of each client; `None` in replicas.
+    pub fn windows(&self) -> Option<&Windows> {
+        self.windows.as_ref()
+    }
+
+    /// Stamp of the last entry.
+    pub fn last_at(&self) -> Millis {
+        self.last_at
+    }
+
+    /// By which two ends at one position know that they hold the same.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Opens an empty log's first epoch. Has no effect on a state that holds entries.
+    pub fn open_epoch(&mut self, epoch: u64) {
+        if self.position.seq == 0 {
+            self.position.epoch = epoch;
+        }
+    }
+
+    /// Folds the next entry. Whether its author was allowed to is not asked again: the authority has decided.
+    ///
+    /// # Errors
+    /// [`Code::Malformed`] when the entry is not the next one. The state is unchanged then.
+    pub fn apply(&mut self, entry: &Entry) -> Result<Vec<Change>, Code> {
+        if entry.seq != self.position.seq + 1 {
+            return Err(Code::Malformed);
+        }
+        self.position = self.position.next();
+        self.last_at = self.last_at.max(entry.at);
+        self.digest.extend_chain(&entry.encode());
+        if let Some(windows) = &mut self.windows {
+            windows.record(entry);
+        }
+        let mut changes = Vec::new();
+        match &entry.body {
+            Some(Body::CreateRoom(create)) => self.create(entry, create, &mut changes),
+            Some(Body::SetInfo(info)) => self.set_info(info, &mut changes),
+            Some(Body::SetConfig(config)) => self.set_config(*config, &mut changes),
+            Some(Body::Join(_)) => {
+                self.members.join(entry, v1::Role::Member, &mut self.digest);
+                changes.push(Change::Member(entry.author.clone()));
+            }
+            Some(Body::Leave(_)) => {
+                if self.members.leave(&entry.author, &mut self.digest) {
+                    changes.push(Change::MemberGone(entry.author.clone()));
+                }
+            }
+            Some(Body::PostMessage(post)) => {
+                self.members.posted(&entry.author, entry.at);
+                self.timeline.append(entry, post, &mut changes);
+            }
+            Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
+            | None => {
+                if let Some(body) = &entry.body {
+                    self.inbox.apply(body, &mut self.digest, &mut changes);
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// What a room list shows of it. Presence is the caller's to add.
+    pub fn summary(&self) -> v1::RoomSummary {
+        let info = self.info.clone().unwrap_or_default();
+        v1::RoomSummary {
+            room_id: self.id.as_str().into(),
+            position: Some(self.position.wire()),
+            messages: self.timeline.head(),
+            name: info.name,
+            topic: info.topic,
+            visibility: info.visibility,
+            member_count: self.members.len() as u32,
+            last_activity: self.last_at.0,
+            last_message: self.timeline.last().map(|message| v1::Message::clone(message)),
+            user_count: 0,
+            users: Vec::new(),
+            following: None,
+            created_at: info.created_at,
+        }
+    }
+
+    fn create(&mut self, entry: &Entry, create: &v1::CreateRoom, changes: &mut Vec<Change>) {
+        if self.info.is_some() {
+            return;
+        }
+        let info = v1::RoomInfo {
+            name: create.name.clone(),
+            topic: create.topic.clone(),
+            visibility: create.visibility,
+            owner: entry.author.clone(),
+            created_at: entry.at.0,
+        };
+        self.digest.add(info_hash(&info));
+        self.info = Some(info);
+        changes.push(Change::Info);
+        // The server itself may create rooms; it becomes no member of them.
+        if !entry.author.is_empty() {
+            self.members.join(entry, v1::Role::Owner, &mut self.digest);
+            changes.push(Change::Member(entry.author.clone()));
+        }
+    }
+
+    fn set_info(&mut self, new: &v1::SetInfo, changes: &mut Vec<Change>) {
+        let Some(info) = &mut self.info else { return };
+        self.digest.remove(info_hash(info));
+        if let Some(name) = &new.name {
+            info.name.clone_from(name);
+        }
+        if let Some(topic) = &new.topic {
+            info.topic.clone_from(topic);
+        }
+        if let Some(visibility) = new.visibility {
+            info.visibility = visibility;
+        }
+        self.digest.add(info_hash(info));
+        changes.push(Change::Info);
+    }
+
+    fn set_config(&mut self, new: v1::SetConfig, changes: &mut Vec<Change>) {
+        let config = &mut self.config;
+        self.digest.remove(config_hash(config));
+        config.slow_mode_enabled = new.slow_mode_enabled.unwrap_or(config.slow_mode_enabled);
+        config.slow_mode_duration = new.slow_mode_duration.unwrap_or(config.slow_mode_duration);
+        config.subscriber_only = new.subscriber_only.unwrap_or(config.subscriber_only);
+        config.follower_only = new.follower_only.unwrap_or(config.follower_only);
+        config.emote_only = new.emote_only.unwrap_or(config.emote_only);
+        self.digest.add(config_hash(config));
+        changes.push(Change::Config);
+    }
+}
+
+/// Seeds that keep the registers' hashes apart: a member and a following of equal bytes are different registers.
+mod register {
+    pub(super) const INFO: u64 = 1;
+    pub(super) const CONFIG: u64 = 2;
+    pub(super) const MEMBER: u64 = 3;
+    pub(super) const FOLLOWING: u64 = 4;
+}
+
+fn info_hash(info: &v1::RoomInfo) -> u64 {
+    hash53(&info.encode_to_vec(), register::INFO)
+}
+
+/// The configuration of a new room counts as nothing, so that an empty state has the digest zero.
+fn config_hash(config: &v1::RoomConfig) -> u64 {
+    if *config == v1::RoomConfig::default() { 0 } else { hash53(&config.encode_to_vec(), register::CONFIG) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+use super::{FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash};
+use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
+
+/// For whom a snapshot is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotFor {
+    /// A store: everything.
+    Store,
+    /// A client: without the windows, and with at most this many messages.
+    Client {
+        /// The newest messages of the timeline.
+        messages: usize,
+    },
+}
+
+/// First byte of a compressed snapshot: the layout that follows.
+const LAYOUT: u8 = 1;
+/// Layout, checksum (eight bytes, little-endian), length before compression (four bytes).
+const HEADER: usize = 1 + 8 + 4;
+
+impl RoomState {
+    /// The state as a message, to be stored or sent.
+    pub fn snapshot(&self, receiver: SnapshotFor) -> v1::RoomSnapshot {
+        let (messages, windows) = match receiver {
+            SnapshotFor::Store => (self.timeline.len(), self.windows.as_ref()),
+            SnapshotFor::Client { messages } => (messages, None),
+        };
+        let skipped = self.timeline.len().saturating_sub(messages);
+        v1::RoomSnapshot {
+            fold_version: FOLD_VERSION,
+            position: Some(self.position.wire()),
+            info: self.info.clone(),
+            config: Some(self.config),
+            members: self.members.iter().cloned().collect(),
+            timeline: self.timeline.iter().skip(skipped).map(|message| v1::Message::clone(message)).collect(),
+            messages: self.timeline.head(),
+            last_at: self.last_at.0,
+            chain: self.digest.chain,
+            followings: self.inbox.followings().cloned().collect(),
+            notifications: self.inbox.notifications().cloned().collect(),
+            windows: windows.map(Windows::wire).unwrap_or_default(),
+            member_count: self.members.len() as u32,
+        }
+    }
+
+    /// The state of a snapshot. An authority asks for the windows, a client does without.
+    ///
+    /// # Errors
+    /// [`Code::Malformed`] when the snapshot contradicts itself, or was folded by rules that this version lacks.
+    pub fn restore(id: RoomId, snapshot: v1::RoomSnapshot, with_windows: bool) -> Result<RoomState, Code> {
+        let within = snapshot.members.len() <= limits::MEMBERS
+            && snapshot.followings.len() <= limits::FOLLOWINGS
+            && snapshot.notifications.len() <= limits::NOTIFICATIONS;
+        if snapshot.fold_version != FOLD_VERSION || !within {
+            return Err(Code::Malformed);
+        }
+        let mut digest = Digest { chain: snapshot.chain, registers: 0 };
+        let mut members = Members::default();
+        for member in snapshot.members {
+            members.insert(member, &mut digest);
+        }
+        if let Some(info) = &snapshot.info {
+            digest.add(info_hash(info));
+        }
+        let config = snapshot.config.unwrap_or_default();
+        digest.add(config_hash(&config));
+        Ok(RoomState {
+            id,
+            position: snapshot.position.map(Position::from).ok_or(Code::Malformed)?,
+            info: snapshot.info,
+            config,
+            members,
+            timeline: Timeline::restore(snapshot.timeline, snapshot.messages).ok_or(Code::Malformed)?,
+            inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
+            windows: with_windows.then(|| Windows::restore(snapshot.windows)),
+            last_at: Millis(snapshot.last_at),
+            digest,
+        })
+    }
+}
+
+/// Packs a snapshot for storage: layout, checksum, length, lz4 block.
+pub fn compress(snapshot: &v1::RoomSnapshot) -> Vec<u8> {
+    let plain = snapshot.encode_to_vec();
+    let block = lz4_flex::block::compress(&plain);
+    let mut packed = Vec::with_capacity(HEADER + block.len());
+    packed.push(LAYOUT);
+    packed.extend_from_slice(&hash53(&block, plain.len() as u64).to_le_bytes());
+    packed.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+    packed.extend_from_slice(&block);
+    packed
+}
+
+/// Unpacks what [`compress`] made.
+///
+/// # Errors
+/// [`Code::Malformed`] for anything else: another layout, a wrong checksum, more than a room may hold.
+pub fn decompress(packed: &[u8]) -> Result<v1::RoomSnapshot, Code> {
+    let (header, block) = packed.split_at_checked(HEADER).ok_or(Code::Malformed)?;
+    let checksum = header[1..9].try_into().map(u64::from_le_bytes).map_err(|_| Code::Malformed)?;
+    let length = header[9..].try_into().map(u32::from_le_bytes).map_err(|_| Code::Malformed)? as usize;
+    let intact =
+        header[0] == LAYOUT && length <= limits::SNAPSHOT_BYTES && checksum == hash53(block, length as u64);
+    if !intact {
+        return Err(Code::Malformed);
+    }
+    let plain = lz4_flex::block::decompress(block, length).map_err(|_| Code::Malformed)?;
+    v1::RoomSnapshot::decode(&plain[..]).map_err(|_| Code::Malformed)
+}
