@@ -1,0 +1,82 @@
+// Builds the npm package `enfilade`: the WASM file, its glue, and the TypeScript beside it. Fails when a browser would
+// have to load more than the limit.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { Failure, root, targetDir } from "./lib/run.mjs";
+
+/** What a page pays for Enfilade over the wire: WASM and glue, gzipped. More is felt on a phone. */
+const LIMIT_BYTES = 150_000;
+
+const TARGET = "wasm32-unknown-unknown";
+const OUT = "wasm/dist/bindgen";
+const NAME = "enfilade_wasm";
+
+/** What the compiler uses and every browser since 2022 has. */
+const FEATURES = [
+  "--enable-bulk-memory",
+  "--enable-multivalue",
+  "--enable-mutable-globals",
+  "--enable-nontrapping-float-to-int",
+  "--enable-reference-types",
+  "--enable-sign-ext",
+];
+
+export const wasmOutputs = [`${OUT}/${NAME}_bg.wasm`, `${OUT}/${NAME}.js`];
+
+/** Builds by `run`, and returns the size as a note. */
+export async function buildWasm(run) {
+  await run("cargo", ["build", "--locked", "-p", "enfilade-wasm", "--profile", "wasm", "--target", TARGET]);
+  await buildTools(run);
+  const compiled = join(targetDir, TARGET, "wasm", `${NAME}.wasm`);
+  await run(join(targetDir, "debug/bindgen"), [
+    compiled,
+    "--target",
+    "web",
+    "--out-dir",
+    OUT,
+    "--out-name",
+    NAME,
+  ]);
+  const wasm = join(OUT, `${NAME}_bg.wasm`);
+  await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, "-Oz", ...FEATURES, "-o", wasm]);
+  await run("npm", ["run", "build", "-w", "enfilade"]);
+  return checkSize();
+}
+
+/** Builds `bindgen` and `bindgen-test-runner`. With the features of the whole workspace, as the tests share them. */
+export async function buildTools(run) {
+  await run("cargo", [
+    "build",
+    "--locked",
+    "--workspace",
+    "--bin",
+    "bindgen",
+    "--bin",
+    "bindgen-test-runner",
+  ]);
+}
+
+function checkSize() {
+  const sizes = wasmOutputs.map((path) => gzipSync(readFileSync(join(root, path)), { level: 9 }).length);
+  const total = sizes[0] + sizes[1];
+  const text = `${thousands(total)} bytes gzip: WASM ${thousands(sizes[0])}, glue ${thousands(sizes[1])}`;
+  if (total > LIMIT_BYTES) {
+    throw new Failure(
+      `${text}; the limit is ${thousands(LIMIT_BYTES)}`,
+      "look at what was added to core/ or wasm/; `cargo tree -p enfilade-wasm -e normal` lists the libraries",
+    );
+  }
+  return text;
+}
+
+function thousands(number) {
+  return number.toLocaleString("en-US");
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const { build } = await import("./lib/build.mjs");
+  await build("wasm").catch(() => process.exit(1));
+  console.log(`wasm/dist: ${checkSize()}`);
+}
