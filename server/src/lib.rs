@@ -1,1 +1,3 @@
-//! Stub.
+//! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
+
+pub mod store;

@@ -1,0 +1,268 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{Position, RoomId};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use tokio::sync::broadcast;
+
+use super::leases::Leases;
+use super::limits::{self, Limits, PageBounds};
+use super::{Appended, HINTS, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+
+/// A store that forgets everything with the process: for tests and simulations.
+pub struct MemoryStore {
+    rooms: Mutex<Option<Rooms>>,
+    leases: Leases,
+    hints: broadcast::Sender<Hint>,
+}
+
+#[derive(Default)]
+struct Rooms {
+    logs: BTreeMap<RoomId, Log>,
+    summaries: BTreeMap<RoomId, Bytes>,
+}
+
+struct Log {
+    epoch: u64,
+    snapshot: Option<(Position, Bytes)>,
+    /// Seq of the first of `entries`.
+    oldest: u64,
+    entries: VecDeque<Bytes>,
+}
+
+impl Log {
+    fn head(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.oldest - 1 + self.entries.len() as u64 }
+    }
+
+    /// Entries from a seq on, or from the oldest that is left.
+    fn page(&self, from: u64, mut bounds: PageBounds) -> Vec<(u64, Bytes)> {
+        let from = from.max(self.oldest);
+        let skip = usize::try_from(from - self.oldest).unwrap_or(usize::MAX);
+        let entries = (from..).zip(self.entries.iter().skip(skip));
+        entries
+            .take_while(|(_, entry)| bounds.take(entry.len()))
+            .map(|(seq, entry)| (seq, entry.clone()))
+            .collect()
+    }
+
+    /// Entries right after a seq; none when the first of them is gone.
+    fn after(&self, seq: u64) -> Vec<Bytes> {
+        if seq + 1 < self.oldest {
+            return Vec::new();
+        }
+        self.page(seq + 1, PageBounds::full()).into_iter().map(|(_, entry)| entry).collect()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> MemoryStore {
+        MemoryStore {
+            rooms: Mutex::new(Some(Rooms::default())),
+            leases: Leases::default(),
+            hints: broadcast::channel(HINTS).0,
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Rooms>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does one operation on the rooms, at once.
+    fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Rooms) -> Result<T>,
+    ) -> BoxFuture<'_, Result<T>> {
+        let result = match self.lock().as_mut() {
+            Some(rooms) => work(rooms),
+            None => Err(StoreError::closed()),
+        };
+        ready(result).boxed()
+    }
+}
+
+impl RoomStore for MemoryStore {
+    fn load<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Option<Loaded>>> {
+        self.with(|rooms| {
+            let loaded = |log: &Log| {
+                let covered = log.snapshot.as_ref().map_or(0, |(position, _)| position.seq);
+                Loaded { head: log.head(), snapshot: log.snapshot.clone(), entries: log.after(covered) }
+            };
+            Ok(rooms.logs.get(room).map(loaded))
+        })
+    }
+
+    fn claim<'a>(&'a self, room: &'a RoomId, epoch: u64) -> BoxFuture<'a, Result<u64>> {
+        self.with(|rooms| {
+            limits::epoch(epoch)?;
+            let log = rooms.logs.entry(room.clone()).or_insert_with(|| Log {
+                epoch,
+                snapshot: None,
+                oldest: 1,
+                entries: VecDeque::new(),
+            });
+            Ok(log.epoch)
+        })
+    }
+
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomId,
+        expected: Position,
+        batch: Vec<Bytes>,
+        summary: Bytes,
+    ) -> BoxFuture<'a, Result<Appended>> {
+        self.with(|rooms| {
+            limits::append(expected, &batch, &summary)?;
+            let Some(log) = rooms.logs.get_mut(room) else {
+                return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
+            };
+            let head = log.head();
+            if head != expected {
+                let missing = if head.epoch == expected.epoch { log.after(expected.seq) } else { Vec::new() };
+                return Ok(Appended::Conflict { head, missing });
+            }
+            log.entries.extend(batch);
+            let head = log.head();
+            if summary.is_empty() {
+                rooms.summaries.remove(room);
+            } else {
+                rooms.summaries.insert(room.clone(), summary);
+            }
+            // Nobody watching is fine.
+            let _ = self.hints.send(Hint { room: room.clone(), head });
+            Ok(Appended::Done { head })
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Page>> {
+        self.with(|rooms| {
+            let Some(log) = rooms.logs.get(room) else {
+                return Ok(Page { head: Position::default(), entries: Vec::new() });
+            };
+            let head = log.head();
+            let entries = if from.epoch == head.epoch {
+                log.page(from.seq, PageBounds::new(limit, max_bytes))
+            } else {
+                Vec::new()
+            };
+            Ok(Page { head, entries })
+        })
+    }
+
+    fn put_snapshot<'a>(
+        &'a self,
+        room: &'a RoomId,
+        position: Position,
+        snapshot: Bytes,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.with(|rooms| {
+            limits::snapshot(position, &snapshot)?;
+            let Some(log) = rooms.logs.get_mut(room) else { return Ok(false) };
+            let newer = log.snapshot.as_ref().is_none_or(|(stored, _)| stored.seq < position.seq);
+            let taken = newer && position.epoch == log.epoch && position.seq <= log.head().seq;
+            if taken {
+                log.snapshot = Some((position, snapshot));
+            }
+            Ok(taken)
+        })
+    }
+
+    fn trim<'a>(&'a self, room: &'a RoomId, before: Position) -> BoxFuture<'a, Result<u64>> {
+        self.with(|rooms| {
+            let Some(log) = rooms.logs.get_mut(room) else { return Ok(0) };
+            let covered = log.snapshot.as_ref().map_or(0, |(position, _)| position.seq);
+            if before.epoch == log.epoch {
+                let end = before.seq.min(covered + 1).min(log.oldest + Limits::TRIM_ENTRIES);
+                while log.oldest < end && log.entries.pop_front().is_some() {
+                    log.oldest += 1;
+                }
+            }
+            Ok(log.oldest)
+        })
+    }
+
+    fn watch(&self) -> broadcast::Receiver<Hint> {
+        self.hints.subscribe()
+    }
+
+    fn put_lease<'a>(
+        &'a self,
+        room: &'a RoomId,
+        node: &'a str,
+        note: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.with(|_| {
+            limits::lease(node, &note, ttl)?;
+            self.leases.put(room, node, note, ttl)
+        })
+    }
+
+    fn leases<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Vec<Lease>>> {
+        self.with(|_| Ok(self.leases.of(room)))
+    }
+
+    fn summaries<'a>(
+        &'a self,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(RoomId, Bytes)>>> {
+        self.with(|rooms| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = rooms.summaries.range((from, Bound::Unbounded));
+            Ok(rows
+                .take(limit.min(Limits::PAGE_ROWS))
+                .map(|(room, row)| (room.clone(), row.clone()))
+                .collect())
+        })
+    }
+
+    fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>> {
+        self.with(|stored| {
+            limits::rows(rooms.len())?;
+            Ok(rooms.iter().map(|room| stored.summaries.get(room).cloned()).collect())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        *self.lock() = None;
+        ready(Ok(())).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::MemoryStore;
+    use crate::store::SharedStore;
+    use crate::store::contract::{Fixture, contract};
+
+    struct InMemory;
+
+    impl Fixture for InMemory {
+        async fn new() -> (SharedStore, InMemory) {
+            (Arc::new(MemoryStore::new()), InMemory)
+        }
+    }
+
+    contract!(memory, InMemory);
+}

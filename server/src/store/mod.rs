@@ -1,0 +1,241 @@
+//! Where rooms are kept: the contract of every store, and the stores.
+//!
+//! A room's log is the truth, and everything else is derived from it. Nodes hold no locks on rooms: each folds the log
+//! and appends on condition that the log is still where it folded to ([`RoomStore::append`]). Whoever was second gets
+//! the entries that it lacks, folds them and tries again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{Code, Position, RoomId};
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+
+#[cfg(test)]
+mod contract;
+mod leases;
+mod limits;
+mod memory;
+
+pub use limits::Limits;
+pub use memory::MemoryStore;
+
+/// What a store's operation returns.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A store of rooms. One instance serves all rooms of a process; clone the `Arc`.
+///
+/// Futures must be polled within a tokio runtime. A future that is dropped leaves it open whether its operation took
+/// place; so does every error but [`StoreError::Invalid`] and [`StoreError::Overloaded`], which are given before
+/// anything is done. Whoever doesn't know appends again at the same position: either it takes place now, or the
+/// conflict shows that it had.
+pub trait RoomStore: Send + Sync + 'static {
+    /// Opens a room's log: its snapshot, and the entries after it.
+    ///
+    /// `None` when the room has no log: [`claim`](Self::claim) one. The entries begin right after the snapshot (at 1
+    /// where there is none) without a gap, and are capped by [`Limits::PAGE_ENTRIES`] and [`Limits::PAGE_BYTES`]; when
+    /// the last one is below `head`, [`read`](Self::read) the rest. Snapshot, entries and head are of one moment.
+    fn load<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Option<Loaded>>>;
+
+    /// Names a new log's incarnation, unless it has a name: set if absent.
+    ///
+    /// Returns the epoch in force, which is the caller's or that of whoever was first. Durable before it returns.
+    /// The epoch is from 1 to 2^53 - 1.
+    fn claim<'a>(&'a self, room: &'a RoomId, epoch: u64) -> BoxFuture<'a, Result<u64>>;
+
+    /// Appends the batch as the entries after `expected`, on condition that the log ends there.
+    ///
+    /// All or nothing, and durable when it returns [`Appended::Done`]. `summary` replaces the room's row in the
+    /// directory in the same step; an empty one takes the row away.
+    ///
+    /// Where the log is elsewhere, nothing is written and [`Appended::Conflict`] tells where it is. A batch that is
+    /// appended twice with the same `expected` is stored once: the second time is a conflict. An empty batch is
+    /// invalid, and so is one beyond the [`Limits`].
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomId,
+        expected: Position,
+        batch: Vec<Bytes>,
+        summary: Bytes,
+    ) -> BoxFuture<'a, Result<Appended>>;
+
+    /// Reads entries from `from` on (that entry included), ascending: at most `limit` of them and, but for the first,
+    /// at most `max_bytes`; never more than [`Limits::PAGE_ENTRIES`] and [`Limits::PAGE_BYTES`].
+    ///
+    /// The page is empty when `from` is beyond the head, and when `from` is of another epoch than the log: compare
+    /// with [`Page::head`]. Where `from` was trimmed away, the page begins at the oldest entry that is left. An unknown
+    /// room has an empty page and the head (0, 0).
+    fn read<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Page>>;
+
+    /// Stores the room's state at a position, in place of the one before. Durable before it returns.
+    ///
+    /// `false`, and nothing is done, where the position isn't one of the log's (another epoch, or beyond its head),
+    /// or where the stored snapshot is at least as new: then another node was first, which is no error.
+    fn put_snapshot<'a>(
+        &'a self,
+        room: &'a RoomId,
+        position: Position,
+        snapshot: Bytes,
+    ) -> BoxFuture<'a, Result<bool>>;
+
+    /// Forgets entries before `before`, oldest first, but none that the snapshot doesn't cover, so that a trimmed
+    /// room can always be loaded. Returns the oldest seq that is left, which is the head's plus 1 when none is.
+    ///
+    /// One call forgets at most [`Limits::TRIM_ENTRIES`]; call again while it returns less than `before`. Does nothing
+    /// where `before` is of another epoch, or the room is unknown (then it returns 0).
+    fn trim<'a>(&'a self, room: &'a RoomId, before: Position) -> BoxFuture<'a, Result<u64>>;
+
+    /// Hints that logs have grown, through this process or another.
+    ///
+    /// Only ever a hint: it may come late, twice or never, and one receiver that lags loses the oldest. The log is
+    /// the truth.
+    fn watch(&self) -> broadcast::Receiver<Hint>;
+
+    /// Leaves a note of this node beside the room for `ttl`, in place of its note before. A `ttl` of zero takes it
+    /// away. Not durable: a store may forget all leases when it restarts.
+    fn put_lease<'a>(
+        &'a self,
+        room: &'a RoomId,
+        node: &'a str,
+        note: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// The notes beside a room that have not expired, ascending by node.
+    fn leases<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Vec<Lease>>>;
+
+    /// Rows of the directory after the room `after`, ascending by id, at most `limit` and [`Limits::PAGE_ROWS`].
+    /// A page shorter than that is the last.
+    fn summaries<'a>(
+        &'a self,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(RoomId, Bytes)>>>;
+
+    /// The rows of these rooms, in their order; `None` for a room without one. At most [`Limits::PAGE_ROWS`].
+    fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
+
+    /// Finishes what was begun, and lets go of files and connections. Everything after it is
+    /// [`StoreError::Unavailable`]. A second time it does nothing.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// A store that is shared by all parts of the server.
+pub type SharedStore = Arc<dyn RoomStore>;
+
+/// A room as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where the log ends. A room that was claimed and never written to has seq 0.
+    pub head: Position,
+    /// The newest snapshot, and where it was taken.
+    pub snapshot: Option<(Position, Bytes)>,
+    /// Encoded entries right after the snapshot, ascending, without a gap.
+    pub entries: Vec<Bytes>,
+}
+
+/// The answer to an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The batch is on disk, and the log ends here.
+    Done {
+        /// Position of the batch's last entry.
+        head: Position,
+    },
+    /// The log was not at the expected position, and nothing was written.
+    Conflict {
+        /// Where the log is. Of another epoch than expected: the log was started anew, so load it. (0, 0): there is
+        /// no log, so claim it.
+        head: Position,
+        /// The entries right after the expected position, ascending, capped as in [`RoomStore::load`]; when the last
+        /// one is below `head`, read the rest. Empty, though the head is another: they can't be had (another epoch,
+        /// trimmed away, or the log ends before the expected position), so load the room anew.
+        missing: Vec<Bytes>,
+    },
+}
+
+/// A stretch of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where the log ended at that moment; (0, 0) when there is none.
+    pub head: Position,
+    /// Encoded entries with their seq, ascending without a gap.
+    pub entries: Vec<(u64, Bytes)>,
+}
+
+/// A log has probably grown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// Which one.
+    pub room: RoomId,
+    /// How far, at least.
+    pub head: Position,
+}
+
+/// What a node left beside a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which node.
+    pub node: String,
+    /// What it left.
+    pub note: Bytes,
+    /// How long it still holds; never zero.
+    pub remaining: Duration,
+}
+
+/// Why a store did not do what was asked. Every message says what is the matter, and what to do where somebody can do
+/// something about it; it is for operators and logs, and clients are told the [`code`](StoreError::code).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer, or was closed. Try again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// More waits for it than its bounds allow; nothing was done. Try again later.
+    #[error("the store has more waiting than its bounds allow")]
+    Overloaded,
+    /// There is no space left. Reads go on; writes are refused until there is space.
+    #[error("{0}")]
+    Full(String),
+    /// What is stored can't be read.
+    #[error("{0}")]
+    Damaged(String),
+    /// Another process uses it.
+    #[error("{0}")]
+    Locked(String),
+    /// The place where it should be can't be read or written.
+    #[error("{0}")]
+    Inaccessible(String),
+    /// The request is outside the contract; nothing was done, and it will never be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl StoreError {
+    /// What a client is told.
+    pub fn code(&self) -> Code {
+        match self {
+            StoreError::Unavailable(_)
+            | StoreError::Full(_)
+            | StoreError::Damaged(_)
+            | StoreError::Locked(_)
+            | StoreError::Inaccessible(_) => Code::StoreUnavailable,
+            StoreError::Overloaded => Code::Overloaded,
+            StoreError::Invalid(_) => Code::InvalidRequest,
+        }
+    }
+
+    /// After [`RoomStore::close`].
+    fn closed() -> StoreError {
+        StoreError::Unavailable("the store was closed".into())
+    }
+}
+
+/// Hints that wait for a receiver before the oldest are dropped. Receivers only mark rooms, so they are quick.
+const HINTS: usize = 4_096;
