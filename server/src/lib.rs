@@ -1,3 +1,4 @@
 //! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
 
+pub mod net;
 pub mod store;
