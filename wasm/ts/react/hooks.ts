@@ -1,6 +1,13 @@
 import { useCallback, useEffect, useMemo, useSyncExternalStore } from "react";
 import { NONE, NOT_CONNECTED, unknownRoom } from "../empty.js";
-import type { ConnectionSnapshot, MessageRow, NotificationRow, Room, RoomRow, RoomSnapshot } from "../types.js";
+import type {
+  ConnectionSnapshot,
+  MessageRow,
+  NotificationRow,
+  Room,
+  RoomRow,
+  RoomSnapshot,
+} from "../types.js";
 import { useEnfilade } from "./context.js";
 
 /** How a component uses a room. */

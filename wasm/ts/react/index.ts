@@ -4,5 +4,12 @@
  * @packageDocumentation
  */
 export { useEnfilade } from "./context.js";
-export { type UseRoom, type UseRoomOptions, useConnection, useNotifications, useRoom, useRooms } from "./hooks.js";
+export {
+  type UseRoom,
+  type UseRoomOptions,
+  useConnection,
+  useNotifications,
+  useRoom,
+  useRooms,
+} from "./hooks.js";
 export { EnfiladeProvider, type EnfiladeProviderProps } from "./provider.js";

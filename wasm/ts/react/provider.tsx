@@ -25,7 +25,8 @@ export type EnfiladeProviderProps = { readonly children?: ReactNode } & (
 
 /** Gives a client to the hooks below it. What makes a client impossible is thrown to the nearest error boundary. */
 export function EnfiladeProvider(props: EnfiladeProviderProps): ReactNode {
-  if ("client" in props) return <EnfiladeContext.Provider value={props.client}>{props.children}</EnfiladeContext.Provider>;
+  if ("client" in props)
+    return <EnfiladeContext.Provider value={props.client}>{props.children}</EnfiladeContext.Provider>;
   return <OwnClient {...props} />;
 }
 
@@ -36,8 +37,12 @@ function OwnClient({
   children,
 }: Extract<EnfiladeProviderProps, { options: ClientOptions }>): ReactNode {
   const [holder] = useState(() => new HeldClient(options, wasm));
-  const { client, error } = useSyncExternalStore(holder.subscribe, holder.getSnapshot, holder.getServerSnapshot);
-  useEffect(holder.hold, [holder]);
+  const { client, error } = useSyncExternalStore(
+    holder.subscribe,
+    holder.getSnapshot,
+    holder.getServerSnapshot,
+  );
+  useEffect(() => holder.hold(), [holder]);
   if (error) throw error;
   if (!client) return fallback ?? null;
   return <EnfiladeContext.Provider value={client}>{children}</EnfiladeContext.Provider>;
