@@ -50,6 +50,7 @@ mod tests {
             author: "a".into(),
             author_name: "A".into(),
             at: Millis(seq),
+            ordinal: 0,
             op: Vec::new(),
             body: None,
         };

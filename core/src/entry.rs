@@ -19,6 +19,8 @@ pub struct Entry {
     pub author_name: String,
     /// The authority's stamp.
     pub at: Millis,
+    /// Counts the room's messages from 1; 0 for entries that are none.
+    pub ordinal: u64,
     /// The operation's bytes, as they came.
     pub op: Vec<u8>,
     /// What the bytes mean; `None` for a kind that this version does not know.
@@ -37,6 +39,7 @@ impl Entry {
             author: wire.author,
             author_name: wire.author_name,
             at: Millis(wire.at),
+            ordinal: wire.ordinal,
             body: op::read(&wire.op),
             op: wire.op,
         })
@@ -56,6 +59,7 @@ impl Entry {
             author_name: self.author_name.clone(),
             at: self.at.0,
             op: self.op.clone(),
+            ordinal: self.ordinal,
         }
     }
 

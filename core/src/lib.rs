@@ -8,7 +8,7 @@
 
 extern crate alloc;
 
-//pub mod authority;
+pub mod authority;
 //pub mod cache;
 //pub mod client;
 mod delta;
@@ -20,11 +20,11 @@ pub mod op;
 //pub mod pending;
 pub mod policy;
 mod position;
-//pub mod presence;
+pub mod presence;
 mod rng;
 pub mod state;
 pub mod text;
-//pub mod tier;
+pub mod tier;
 mod time;
 //pub mod wire;
 
@@ -36,5 +36,5 @@ pub use id::{ClientId, OpId, RoomId, UserId};
 pub use position::Position;
 pub use rng::Rng;
 pub use state::{Change, RoomState};
-//pub use tier::Tier;
+pub use tier::Tier;
 pub use time::Millis;

@@ -1,0 +1,308 @@
+//! Answers to one connection: a tier is a recovery from a position, and history is a page.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+use super::{Authority, ConnId, Effect, HistoryReader, Lane, Phase, Waiting};
+use crate::op::Body;
+use crate::policy::{self, Actor};
+use crate::state::SnapshotFor;
+use crate::v1::room_state_sync::Data;
+use crate::v1::server_frame::Body as Frame;
+use crate::{Code, Entry, Millis, Position, Tier, limits, v1};
+
+/// How a client is brought to the room's position.
+enum Recovery {
+    /// By the entries that it lacks; none when it lacks none.
+    Delta(Vec<v1::Entry>),
+    /// By the whole state, for this reason if there is one.
+    Bulk(Option<Code>),
+}
+
+impl Waiting {
+    pub(super) fn is_of(&self, of: ConnId) -> bool {
+        match self {
+            Waiting::SetTier(conn, ..) | Waiting::History(conn, ..) => *conn == of,
+        }
+    }
+}
+
+impl Authority {
+    /// Puts a connection into a tier, and brings it up to date from the position that it holds.
+    pub fn set_tier(&mut self, conn: ConnId, actor: &Actor, want: v1::SetTier, now: Millis) {
+        let Some(tier) = Tier::from_wire(want.tier) else {
+            return self.refuse(conn, Code::InvalidRequest, 0);
+        };
+        if tier == Tier::Unloaded {
+            return self.unsubscribe(conn, now);
+        }
+        if self.must_wait() {
+            self.waiting.push(Waiting::SetTier(conn, actor.clone(), want));
+            return;
+        }
+        if let Err(code) = self.readable(actor) {
+            self.place(conn, None, now);
+            return self.refuse(conn, code, 0);
+        }
+        match tier {
+            Tier::Active => self.answer_active(conn, want.base.map(Position::from)),
+            Tier::Background => {
+                let projection = self.projection();
+                let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(projection));
+                self.answer(conn, tier, sync);
+            }
+            Tier::Cached | Tier::Unloaded => {
+                let heartbeat =
+                    v1::RoomHeartbeat { messages: self.confirmed.timeline().head(), state_digest: None };
+                let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
+                self.answer(conn, tier, sync);
+            }
+        }
+        self.place(conn, Some((actor, tier)), now);
+    }
+
+    /// Answers with a page of messages.
+    pub fn history(&mut self, conn: ConnId, actor: &Actor, request: v1::HistoryRequest) {
+        if self.must_wait() {
+            self.waiting.push(Waiting::History(conn, actor.clone(), request));
+            return;
+        }
+        if let Err(code) = self.readable(actor) {
+            return self.refuse(conn, code, request.request_id);
+        }
+        let limit = (request.limit as usize).clamp(1, limits::HISTORY_PAGE);
+        let end = self.confirmed.position().seq + 1;
+        let before_seq = if request.before_seq == 0 { end } else { request.before_seq.min(end) };
+        let reader = HistoryReader { conn, request_id: request.request_id, before_seq, limit };
+        let first_held = self.confirmed.timeline().iter().next().map_or(end, |message| message.seq);
+        let mut page: Vec<v1::Message> = (self.confirmed.timeline().iter().rev())
+            .skip_while(|message| message.seq >= before_seq)
+            .take(limit)
+            .map(|message| v1::Message::clone(message))
+            .collect();
+        page.reverse();
+        let is_whole = self.confirmed.timeline().head() == self.confirmed.timeline().len() as u64;
+        if page.len() == limit || (before_seq > first_held && !page.is_empty()) || is_whole {
+            let next = page.first().filter(|first| first.ordinal > 1).map_or(0, |first| first.seq);
+            return self.send_page(&reader, page, next);
+        }
+        let from_seq = before_seq.saturating_sub(limit as u64).max(1);
+        self.effects.push_back(Effect::ReadHistory { reader, from_seq });
+    }
+
+    /// The entries that [`Effect::ReadHistory`] asked for; `Err` when the store did not answer.
+    pub fn handle_history(&mut self, reader: HistoryReader, entries: Result<Vec<Vec<u8>>, ()>) {
+        let Ok(entries) = entries else {
+            return self.refuse(reader.conn, Code::StoreUnavailable, reader.request_id);
+        };
+        let from_seq = reader.before_seq.saturating_sub(reader.limit as u64).max(1);
+        let entries = entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
+        let page = entries.filter(|entry| entry.seq < reader.before_seq).filter_map(message).collect();
+        self.send_page(&reader, page, if from_seq > 1 { from_seq } else { 0 });
+    }
+
+    /// Relays a signal to everybody who has the room Active.
+    pub fn signal(&mut self, actor: &Actor, client: u64, signal: v1::Signal) {
+        if self.must_wait() || self.readable(actor).is_err() {
+            return;
+        }
+        let item =
+            v1::SignalItem { user: actor.user().into(), client, kind: signal.kind, payload: signal.payload };
+        let signals = v1::Signals {
+            alias: self.config.alias,
+            signals: alloc::vec![item],
+            position: Some(self.confirmed.position().wire()),
+            room_id: String::new(),
+        };
+        self.broadcast(Tier::Active, Lane::Signal, Frame::Signals(signals));
+    }
+
+    /// The store can't give the room: everybody who waits is told, and the host lets go of this authority.
+    pub fn give_up(&mut self, code: Code) {
+        for waiting in core::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::SetTier(conn, ..) => self.refuse(conn, code, 0),
+                Waiting::History(conn, _, request) => self.refuse(conn, code, request.request_id),
+            }
+        }
+        self.refuse_queue(code);
+    }
+
+    /// Answers what had to wait for the state.
+    pub(super) fn settle_waiting(&mut self, now: Millis) {
+        if self.must_wait() {
+            return;
+        }
+        for waiting in core::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::SetTier(conn, actor, want) => self.set_tier(conn, &actor, want, now),
+                Waiting::History(conn, actor, request) => self.history(conn, &actor, request),
+            }
+        }
+    }
+
+    /// After a reload nobody knows what the subscribers lack; they get the whole state.
+    pub(super) fn resync_subscribers(&mut self) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        for part in self.bulk_frames(Some(Code::EpochChanged)) {
+            self.broadcast(Tier::Active, Lane::Log, Frame::RoomStateSync(part));
+        }
+        let projection = self.projection();
+        let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(projection));
+        self.broadcast(Tier::Background, Lane::Log, Frame::RoomStateSync(sync));
+    }
+
+    /// Nothing can be answered before the state is there; and a room that does not exist may be about to.
+    fn must_wait(&self) -> bool {
+        match self.phase {
+            Phase::Ready => false,
+            Phase::Loading | Phase::Recovering { .. } => true,
+            Phase::Claiming(_) | Phase::Appending(_) => !self.confirmed.exists(),
+        }
+    }
+
+    fn readable(&self, actor: &Actor) -> Result<(), Code> {
+        match self.confirmed.exists() {
+            false => Err(Code::UnknownRoom),
+            true if !policy::may_read(actor, &self.confirmed) => Err(Code::Forbidden),
+            true => Ok(()),
+        }
+    }
+
+    fn answer_active(&mut self, conn: ConnId, base: Option<Position>) {
+        match self.recovery(base) {
+            Recovery::Delta(entries) => {
+                let sync = self.delta_frame(entries);
+                self.answer(conn, Tier::Active, sync);
+            }
+            Recovery::Bulk(reason) => {
+                if let Some(code @ (Code::EpochChanged | Code::PositionAhead)) = reason {
+                    self.refuse(conn, code, 0);
+                }
+                for part in self.bulk_frames(reason) {
+                    self.answer(conn, Tier::Active, part);
+                }
+            }
+        }
+        let presence = v1::StateUpdate { presence: Some(self.occupancy.full()), ..self.counts() };
+        let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(presence));
+        self.answer(conn, Tier::Active, sync);
+    }
+
+    fn recovery(&self, base: Option<Position>) -> Recovery {
+        let head = self.confirmed.position();
+        match base {
+            None => Recovery::Bulk(None),
+            Some(base) if base.epoch != head.epoch => Recovery::Bulk(Some(Code::EpochChanged)),
+            Some(base) if base.seq > head.seq => Recovery::Bulk(Some(Code::PositionAhead)),
+            Some(base) if base.seq == head.seq => Recovery::Delta(Vec::new()),
+            Some(base) => match self.recent.after(base.seq) {
+                Some(entries) => Recovery::Delta(entries),
+                None => Recovery::Bulk(Some(Code::TooFarBehind)),
+            },
+        }
+    }
+
+    /// The whole state in parts that fit into frames, all at one position.
+    fn bulk_frames(&self, reason: Option<Code>) -> Vec<v1::RoomStateSync> {
+        let snapshot = self.confirmed.snapshot(SnapshotFor::Client { messages: limits::JOIN_MESSAGES });
+        let parts = split(snapshot);
+        let count = parts.len() as u32;
+        let frame = |(part, snapshot)| {
+            let bulk = v1::BulkSync {
+                part: part as u32,
+                parts: count,
+                snapshot: Some(snapshot),
+                reason: reason.map_or(0, Code::number),
+            };
+            self.frame(v1::MessageType::BulkSync, Data::BulkSync(bulk))
+        };
+        parts.into_iter().enumerate().map(frame).collect()
+    }
+
+    /// Sends a frame that says which room and tier it is about.
+    fn answer(&mut self, conn: ConnId, tier: Tier, sync: v1::RoomStateSync) {
+        let sync = v1::RoomStateSync {
+            room_id: self.confirmed.id().as_str().into(),
+            tier: Some(tier.wire().into()),
+            ..sync
+        };
+        self.send(conn, Lane::Control, Frame::RoomStateSync(sync));
+    }
+
+    fn refuse(&mut self, conn: ConnId, code: Code, request_id: u64) {
+        let error = v1::Error {
+            code: code.number(),
+            reason: code.text().into(),
+            room_id: self.confirmed.id().as_str().into(),
+            request_id,
+            retry_after: 0,
+        };
+        self.send(conn, Lane::Control, Frame::Error(error));
+    }
+
+    fn send_page(&mut self, reader: &HistoryReader, messages: Vec<v1::Message>, next_before_seq: u64) {
+        let page = v1::HistoryPage {
+            request_id: reader.request_id,
+            room_id: self.confirmed.id().as_str().into(),
+            position: Some(self.confirmed.position().wire()),
+            messages,
+            next_before_seq,
+        };
+        self.send(reader.conn, Lane::Control, Frame::HistoryPage(page));
+    }
+}
+
+/// The message that an entry made, as history shows it.
+fn message(entry: Entry) -> Option<v1::Message> {
+    let Some(Body::PostMessage(post)) = entry.body else { return None };
+    Some(v1::Message {
+        id: Some(entry.op_id.wire()),
+        seq: entry.seq,
+        ordinal: entry.ordinal,
+        author: entry.author,
+        author_name: entry.author_name,
+        at: entry.at.0,
+        text: post.text,
+        mentions: post.mentions,
+        reply_to: post.reply_to,
+    })
+}
+
+/// Cuts a snapshot into parts of at most [`limits::BULK_PART_BYTES`]. Single fields go with the first.
+fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
+    let members = core::mem::take(&mut whole.members);
+    let timeline = core::mem::take(&mut whole.timeline);
+    let followings = core::mem::take(&mut whole.followings);
+    let notifications = core::mem::take(&mut whole.notifications);
+    let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
+    members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
+    timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
+    followings.into_iter().for_each(|item| parts.room_for(item.encoded_len()).followings.push(item));
+    notifications.into_iter().for_each(|item| parts.room_for(item.encoded_len()).notifications.push(item));
+    parts.parts
+}
+
+struct Parts {
+    parts: Vec<v1::RoomSnapshot>,
+    bytes: usize,
+}
+
+impl Parts {
+    /// The part that takes an item of this size.
+    fn room_for(&mut self, item: usize) -> &mut v1::RoomSnapshot {
+        /// Tag and length of a repeated field's item.
+        const ITEM_OVERHEAD: usize = 6;
+        self.bytes += item + ITEM_OVERHEAD;
+        if self.bytes > limits::BULK_PART_BYTES {
+            self.bytes = item + ITEM_OVERHEAD;
+            self.parts.push(v1::RoomSnapshot::default());
+        }
+        let last = self.parts.len() - 1;
+        &mut self.parts[last]
+    }
+}

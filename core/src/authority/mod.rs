@@ -1,0 +1,601 @@
+//! The server's part: [`Authority`] decides for one room, [`Connection`] is the server's end of one socket.
+
+mod answer;
+mod connection;
+mod outbox;
+mod sequence;
+mod subscribers;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
+
+use crate::op::Body;
+use crate::policy::Actor;
+use crate::presence::Occupancy;
+use crate::state::{SnapshotFor, compress, decompress};
+use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
+use outbox::Outbox;
+use sequence::InFlight;
+use subscribers::Subscribers;
+
+/// Names a connection of this node. The host gives the number, and never twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What a frame may be subjected to when its receiver is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Never dropped.
+    Control,
+    /// Ordered, never dropped; a receiver that can't keep up is closed.
+    Log,
+    /// Latest wins: a newer frame of the same room takes the place of one that waits.
+    State,
+    /// May be dropped.
+    Signal,
+}
+
+/// What an authority is told at its start.
+#[derive(Clone, Debug)]
+pub struct AuthorityConfig {
+    /// This node's name, for presence leases.
+    pub node: String,
+    /// The number that stands for the room on this node.
+    pub alias: u32,
+    /// Milliseconds between two HEARTBEATs of the room.
+    pub heartbeat_interval: u64,
+}
+
+/// A room as the store has it.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The log's epoch; 0 when the room has no log.
+    pub epoch: u64,
+    /// The newest stored snapshot, as [`Effect::PutSnapshot`] gave it.
+    pub snapshot: Option<Vec<u8>>,
+    /// The entries after the snapshot, or some of them: the authority reads on where they end.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// How an append ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The batch is durable.
+    Done,
+    /// The log was elsewhere: at `head`, with `missing` after the expected position (or some of them).
+    Conflict {
+        /// The end of the log.
+        head: Position,
+        /// Entries after the expected position; empty when the epoch differs.
+        missing: Vec<Vec<u8>>,
+    },
+    /// It is not known whether the batch was written.
+    Failed,
+}
+
+/// Who waits for the answer to a delivery from another room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The room that delivers.
+    pub room: RoomId,
+    /// Its number for the delivery.
+    pub delivery: u64,
+}
+
+/// What an authority wants done. The host does them in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Read the room from the store, then [`Authority::handle_loaded`].
+    Load,
+    /// Open the log under this epoch unless it has one, then [`Authority::handle_claimed`].
+    Claim {
+        /// A random number.
+        epoch: u64,
+    },
+    /// Append if the log is at `expected`, then [`Authority::handle_appended`].
+    Append {
+        /// Where the log must be.
+        expected: Position,
+        /// Encoded entries.
+        batch: Vec<Vec<u8>>,
+        /// The room's row in lists, as of after the batch.
+        summary: Box<v1::RoomSummary>,
+    },
+    /// Read entries after this position, then [`Authority::handle_entries`].
+    Read {
+        /// Where reading begins.
+        after: Position,
+    },
+    /// Read entries from `from_seq` to before `before_seq`, then [`Authority::handle_history`].
+    ReadHistory {
+        /// Goes back with the entries.
+        reader: HistoryReader,
+        /// The first entry wanted.
+        from_seq: u64,
+    },
+    /// Store this; no answer is expected.
+    PutSnapshot {
+        /// Where it was taken.
+        position: Position,
+        /// Compressed.
+        snapshot: Vec<u8>,
+    },
+    /// Put the connection into the channel of this tier, out of any other of this room; `None`: out of all.
+    Subscribe {
+        /// Who.
+        conn: ConnId,
+        /// Active or Background.
+        tier: Option<Tier>,
+    },
+    /// Send to one connection.
+    Send {
+        /// To whom.
+        conn: ConnId,
+        /// How it is treated when the receiver is slow.
+        lane: Lane,
+        /// What.
+        frame: Box<v1::ServerFrame>,
+    },
+    /// Send to every connection in the channel of this tier. The frame names the room by its alias alone.
+    Broadcast {
+        /// Active or Background.
+        tier: Tier,
+        /// How it is treated where a receiver is slow.
+        lane: Lane,
+        /// What.
+        frame: Box<v1::ServerFrame>,
+    },
+    /// Follow up an entry in another room: [`Authority::deliver`] there, and when that room has answered by
+    /// [`Effect::Delivered`], [`Authority::handle_delivered`] here.
+    Deliver {
+        /// The other room.
+        to: RoomId,
+        /// Goes with it.
+        reply: Reply,
+        /// What is to be done there.
+        body: Body,
+    },
+    /// The answer to a delivery: to be handed to `reply.room`.
+    Delivered {
+        /// What was asked.
+        reply: Reply,
+        /// Whether it is durable, or will never be accepted; else it is to be repeated.
+        settled: bool,
+    },
+    /// Store this node's presence record, for [`limits::LEASE`] milliseconds.
+    PublishLease {
+        /// Who is here.
+        record: Vec<u8>,
+    },
+    /// Read the other nodes' presence records, then [`Authority::handle_leases`].
+    ReadLeases,
+    /// The room's presence has changed: what a room list shows of it.
+    Occupied {
+        /// How many.
+        count: u32,
+        /// The first few.
+        users: Vec<v1::PresentUser>,
+    },
+}
+
+/// A request for history that waits for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryReader {
+    conn: ConnId,
+    request_id: u64,
+    /// The page ends before this entry.
+    pub before_seq: u64,
+    limit: usize,
+}
+
+/// Why an authority wants to be called at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Changes of presence are to be told.
+    Presence,
+    /// Background receivers are due an update.
+    Background,
+    /// The room's HEARTBEAT is due.
+    Heartbeat,
+    /// Presence leases are to be renewed and read.
+    Lease,
+    /// A delivery to another room is to be repeated.
+    Delivery,
+    /// The store is to be asked again after a failure.
+    Recovery,
+}
+
+/// A submission or a delivery that waits to be decided.
+#[derive(Clone, Debug)]
+struct Submission {
+    from: From,
+    actor: Actor,
+    op_id: OpId,
+    op: Vec<u8>,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum From {
+    Connection(ConnId),
+    Room(Reply),
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing is known of the log yet, or no longer.
+    Loading,
+    /// State and log agree, as far as is known.
+    Ready,
+    /// The first batch of an unopened log waits for the epoch.
+    Claiming(InFlight),
+    /// A batch is on its way to the store.
+    Appending(InFlight),
+    /// An append failed: what the log holds is to be read first.
+    Recovering { retry_at: Option<Millis> },
+}
+
+/// What waits until the room is loaded.
+#[derive(Debug)]
+enum Waiting {
+    SetTier(ConnId, Actor, v1::SetTier),
+    History(ConnId, Actor, v1::HistoryRequest),
+}
+
+/// Milliseconds after which a failed read of the store is repeated.
+const RECOVERY_INTERVAL: u64 = 500;
+/// What clients are told to wait when the store does not answer.
+const STORE_RETRY_AFTER: u64 = 1_000;
+
+/// Decides for one room on one node: validates, sequences, and projects to the tiers. No IO, no clock.
+///
+/// The host calls inputs, then [`poll_effect`](Authority::poll_effect) until it is empty and does what it says in
+/// order, then waits for the next input or [`next_deadline`](Authority::next_deadline). An effect that names an
+/// answering input is answered exactly once.
+///
+/// ```
+/// use enfilade_core::authority::*;
+/// use enfilade_core::{Millis, RoomId, UserId, op, policy::Actor, v1};
+///
+/// let config = AuthorityConfig { node: "n1".into(), alias: 1, heartbeat_interval: 25_000 };
+/// let mut room = Authority::new(RoomId::new("lobby").unwrap(), config, 7, Millis(0));
+/// assert_eq!(room.poll_effect(), Some(Effect::Load));
+/// room.handle_loaded(Loaded::default(), Millis(0)).unwrap();
+///
+/// let ada = Actor::User { id: UserId::new("ada").unwrap(), name: "Ada".into() };
+/// let create = v1::CreateRoom { name: "Lobby".into(), ..Default::default() };
+/// let submit = v1::Submit {
+///     room_id: "lobby".into(),
+///     op_id: Some(v1::OpId { client: 1, counter: 1 }),
+///     op: op::encode(op::Body::CreateRoom(create)),
+///     ..Default::default()
+/// };
+/// room.submit(ConnId(1), &ada, submit, Millis(1));
+///
+/// // An unopened log is claimed first; whoever claims first names the epoch.
+/// let Some(Effect::Claim { epoch }) = room.poll_effect() else { panic!() };
+/// room.handle_claimed(epoch, Millis(1));
+/// let Some(Effect::Append { expected, batch, .. }) = room.poll_effect() else { panic!() };
+/// assert_eq!((expected.epoch, expected.seq, batch.len()), (epoch, 0, 1));
+///
+/// // Nothing is told to anybody before the store has it.
+/// assert_eq!(room.poll_effect(), None);
+/// room.handle_appended(Appended::Done, Millis(2));
+/// let Some(Effect::Send { frame, .. }) = room.poll_effect() else { panic!() };
+/// assert!(matches!(frame.body, Some(v1::server_frame::Body::Ack(_))));
+/// ```
+#[derive(Debug)]
+pub struct Authority {
+    config: AuthorityConfig,
+    /// What the store has acknowledged. Everything that is told comes from here.
+    confirmed: RoomState,
+    /// `confirmed` and the batch in flight: what the next operation is decided by.
+    ahead: RoomState,
+    phase: Phase,
+    queue: VecDeque<Submission>,
+    waiting: Vec<Waiting>,
+    recent: Recent,
+    subscribers: Subscribers,
+    occupancy: Occupancy,
+    outbox: Outbox,
+    /// The end of the log according to hints.
+    hinted: Position,
+    snapshot_seq: u64,
+    timers: Timers,
+    rng: Rng,
+    effects: VecDeque<Effect>,
+}
+
+#[derive(Debug, Default)]
+struct Timers {
+    presence: Option<Millis>,
+    background: Option<Millis>,
+    heartbeat: Option<Millis>,
+    lease: Option<Millis>,
+}
+
+/// The newest entries, to answer resumptions without the store.
+#[derive(Debug, Default)]
+struct Recent {
+    entries: VecDeque<Arc<v1::Entry>>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn push(&mut self, entry: v1::Entry) {
+        self.bytes += entry.op.len();
+        self.entries.push_back(Arc::new(entry));
+        while self.entries.len() > limits::RECENT_ENTRIES || self.bytes > limits::RECENT_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.op.len();
+        }
+    }
+
+    /// The entries after `seq`, if none is missing and they are few enough for a delta.
+    fn after(&self, seq: u64) -> Option<Vec<v1::Entry>> {
+        let skipped = match self.entries.front() {
+            Some(first) => usize::try_from((seq + 1).checked_sub(first.seq)?).ok()?,
+            None => return None,
+        };
+        if self.entries.len().saturating_sub(skipped) > limits::DELTA_ENTRIES {
+            return None;
+        }
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for entry in self.entries.iter().skip(skipped) {
+            bytes += entry.op.len();
+            if bytes > limits::DELTA_BYTES {
+                return None;
+            }
+            entries.push(v1::Entry::clone(entry));
+        }
+        Some(entries)
+    }
+}
+
+impl Authority {
+    /// An authority that knows nothing yet: its first effect asks for the room.
+    pub fn new(room: RoomId, config: AuthorityConfig, seed: u64, _now: Millis) -> Authority {
+        Authority {
+            config,
+            confirmed: RoomState::authority(room.clone()),
+            ahead: RoomState::authority(room),
+            phase: Phase::Loading,
+            queue: VecDeque::new(),
+            waiting: Vec::new(),
+            recent: Recent::default(),
+            subscribers: Subscribers::default(),
+            occupancy: Occupancy::default(),
+            outbox: Outbox::default(),
+            hinted: Position::default(),
+            snapshot_seq: 0,
+            timers: Timers::default(),
+            rng: Rng::new(seed),
+            effects: VecDeque::from([Effect::Load]),
+        }
+    }
+
+    /// The room's state as the store has it.
+    pub fn state(&self) -> &RoomState {
+        &self.confirmed
+    }
+
+    /// Whether nobody is subscribed and nothing is under way, so that the host may let go of the room.
+    pub fn is_idle(&self) -> bool {
+        self.subscribers.is_empty()
+            && self.queue.is_empty()
+            && self.waiting.is_empty()
+            && self.outbox.is_empty()
+            && matches!(self.phase, Phase::Ready)
+    }
+
+    /// The next thing to be done.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`handle_timeout`](Authority::handle_timeout) wants to be called, and why.
+    pub fn next_deadline(&self) -> Option<(Millis, Timer)> {
+        let recovery = match self.phase {
+            Phase::Recovering { retry_at } => retry_at,
+            _ => None,
+        };
+        [
+            (self.timers.presence, Timer::Presence),
+            (self.timers.background, Timer::Background),
+            (self.timers.heartbeat, Timer::Heartbeat),
+            (self.timers.lease, Timer::Lease),
+            (self.outbox.next_retry(), Timer::Delivery),
+            (recovery, Timer::Recovery),
+        ]
+        .into_iter()
+        .filter_map(|(at, timer)| at.map(|at| (at, timer)))
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// Takes the room from the store.
+    ///
+    /// # Errors
+    /// [`Code::Malformed`] when what is stored can't be read, or its entries don't follow each other. Such a room
+    /// stays unloaded: the host reports it, and nothing is overwritten.
+    pub fn handle_loaded(&mut self, loaded: Loaded, now: Millis) -> Result<(), Code> {
+        let id = self.confirmed.id().clone();
+        let mut state = match &loaded.snapshot {
+            Some(snapshot) => RoomState::restore(id, decompress(snapshot)?, true)?,
+            None => RoomState::authority(id),
+        };
+        state.open_epoch(loaded.epoch);
+        if state.position().epoch != loaded.epoch {
+            return Err(Code::Malformed);
+        }
+        self.snapshot_seq = state.position().seq;
+        self.recent = Recent::default();
+        self.outbox = Outbox::default();
+        let mut entries = Vec::with_capacity(loaded.entries.len());
+        for bytes in &loaded.entries {
+            let entry = Entry::decode(bytes)?;
+            state.apply(&entry)?;
+            entries.push(entry);
+        }
+        let more = !loaded.entries.is_empty();
+        self.confirmed = state.clone();
+        self.ahead = state;
+        for entry in &entries {
+            // Whether what these entries entail has reached the other rooms is not known; repeating is harmless.
+            self.follow_up(entry, now);
+            self.recent.push(entry.wire());
+        }
+        self.phase = Phase::Ready;
+        self.resync_subscribers();
+        if more {
+            // The store hands out a page at a time; an empty one ends the log.
+            self.recover();
+        } else {
+            self.settle_waiting(now);
+            self.pump(now);
+        }
+        Ok(())
+    }
+
+    /// The log's epoch, by the answer to [`Effect::Claim`]; `None` when the store did not answer.
+    pub fn handle_claimed(&mut self, epoch: impl Into<Option<u64>>, now: Millis) {
+        match (core::mem::replace(&mut self.phase, Phase::Ready), epoch.into()) {
+            (Phase::Claiming(in_flight), Some(epoch)) => {
+                self.confirmed.open_epoch(epoch);
+                self.ahead.open_epoch(epoch);
+                self.append(in_flight);
+            }
+            (Phase::Claiming(in_flight), None) => self.fail(in_flight, now),
+            (other, _) => self.phase = other,
+        }
+    }
+
+    /// Somebody has appended to the log, which is at `head` now. Only a hint: it may be late, repeated or missing.
+    pub fn handle_hint(&mut self, head: Position) {
+        self.hinted = head;
+        self.catch_up();
+    }
+
+    /// Entries that the store has after the position asked for, none when there are none; `Err` when it did not
+    /// answer.
+    pub fn handle_entries(&mut self, entries: Result<Vec<Vec<u8>>, ()>, now: Millis) {
+        let Phase::Recovering { .. } = self.phase else { return };
+        let Ok(entries) = entries else {
+            self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
+            return;
+        };
+        let more = !entries.is_empty();
+        if self.fold_foreign(&entries, now).is_err() {
+            self.reload();
+        } else if more {
+            self.recover();
+        } else {
+            self.phase = Phase::Ready;
+            self.hinted = self.confirmed.position();
+            self.settle_waiting(now);
+            self.pump(now);
+        }
+    }
+
+    /// Presence records of the other nodes: name, record, when it lapses.
+    pub fn handle_leases(&mut self, records: Vec<(String, Vec<u8>, Millis)>, now: Millis) {
+        let others = records.into_iter().filter(|(node, ..)| *node != self.config.node).collect();
+        self.occupancy.renew(others, now);
+        self.schedule_presence(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        let is_due = |timer: &mut Option<Millis>| timer.take_if(|at| *at <= now).is_some();
+        if is_due(&mut self.timers.presence) {
+            self.flush_presence(now);
+        }
+        if is_due(&mut self.timers.background) {
+            self.flush_background();
+        }
+        if is_due(&mut self.timers.heartbeat) {
+            self.beat(now);
+        }
+        if is_due(&mut self.timers.lease) {
+            self.renew_lease(now);
+        }
+        if let Phase::Recovering { retry_at } = &mut self.phase
+            && is_due(retry_at)
+        {
+            self.recover();
+        }
+        self.retry_deliveries(now);
+    }
+
+    /// Asks the store for what comes after the confirmed position, and goes on when it has answered.
+    fn recover(&mut self) {
+        self.phase = Phase::Recovering { retry_at: None };
+        self.effects.push_back(Effect::Read { after: self.confirmed.position() });
+    }
+
+    fn reload(&mut self) {
+        self.phase = Phase::Loading;
+        self.effects.push_back(Effect::Load);
+    }
+
+    /// Reads on when a hint says that there is more than is known.
+    fn catch_up(&mut self) {
+        let known = self.confirmed.position();
+        if !matches!(self.phase, Phase::Ready) || self.hinted == Position::default() {
+            return;
+        }
+        if self.hinted.epoch != known.epoch {
+            self.hinted = Position::default();
+            self.reload();
+        } else if self.hinted.seq > known.seq {
+            self.recover();
+        }
+    }
+
+    /// Folds entries that the store has and this node did not write, and tells the subscribers.
+    fn fold_foreign(&mut self, entries: &[Vec<u8>], now: Millis) -> Result<(), Code> {
+        let mut folded = Vec::new();
+        for bytes in entries {
+            let entry = Entry::decode(bytes)?;
+            if entry.seq > self.confirmed.position().seq {
+                self.confirmed.apply(&entry)?;
+                folded.push(entry);
+            }
+        }
+        if !folded.is_empty() {
+            self.ahead = self.confirmed.clone();
+            self.tell(&folded, now);
+        }
+        Ok(())
+    }
+
+    fn put_snapshot_when_due(&mut self) {
+        let position = self.confirmed.position();
+        // A snapshot says that all before it has been followed up: entries are repeated from there after a crash.
+        if position.seq >= self.snapshot_seq + limits::SNAPSHOT_EVERY && self.outbox.is_empty() {
+            self.snapshot_seq = position.seq;
+            let snapshot = compress(&self.confirmed.snapshot(SnapshotFor::Store));
+            self.effects.push_back(Effect::PutSnapshot { position, snapshot });
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, lane: Lane, body: v1::server_frame::Body) {
+        let frame = Box::new(v1::ServerFrame { body: Some(body) });
+        self.effects.push_back(Effect::Send { conn, lane, frame });
+    }
+
+    fn broadcast(&mut self, tier: Tier, lane: Lane, body: v1::server_frame::Body) {
+        if self.subscribers.has(tier) {
+            let frame = Box::new(v1::ServerFrame { body: Some(body) });
+            self.effects.push_back(Effect::Broadcast { tier, lane, frame });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What an entry entails in other rooms: idempotent, and repeated until the other room has settled it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{Authority, Effect, Reply};
+use crate::op::Body;
+use crate::{Entry, Millis, OpId, Position, RoomId, RoomState, UserId, text, v1};
+
+/// Milliseconds after which a delivery that was not answered, or not settled, is repeated.
+const RETRY_INTERVAL: u64 = 2_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    next: u64,
+    deliveries: BTreeMap<u64, Delivery>,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    to: RoomId,
+    body: Body,
+    retry_at: Millis,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    pub(super) fn next_retry(&self) -> Option<Millis> {
+        self.deliveries.values().map(|delivery| delivery.retry_at).min()
+    }
+}
+
+impl Authority {
+    /// The other room's answer to an [`Effect::Deliver`].
+    pub fn handle_delivered(&mut self, delivery: u64, settled: bool) {
+        if settled {
+            self.outbox.deliveries.remove(&delivery);
+            self.put_snapshot_when_due();
+        }
+    }
+
+    /// Sends off what this confirmed entry entails.
+    pub(super) fn follow_up(&mut self, entry: &Entry, now: Millis) {
+        for (user, body) in entailed(&self.confirmed, entry) {
+            let delivery = self.outbox.next;
+            self.outbox.next += 1;
+            let to = RoomId::inbox(&user);
+            self.outbox.deliveries.insert(delivery, Delivery { to, body, retry_at: now + RETRY_INTERVAL });
+            self.emit(delivery);
+        }
+    }
+
+    pub(super) fn retry_deliveries(&mut self, now: Millis) {
+        let due = |(number, delivery): (&u64, &mut Delivery)| {
+            (delivery.retry_at <= now).then(|| {
+                delivery.retry_at = now + RETRY_INTERVAL;
+                *number
+            })
+        };
+        let due: Vec<u64> = self.outbox.deliveries.iter_mut().filter_map(due).collect();
+        due.into_iter().for_each(|number| self.emit(number));
+    }
+
+    fn emit(&mut self, number: u64) {
+        if let Some(delivery) = self.outbox.deliveries.get(&number) {
+            self.effects.push_back(Effect::Deliver {
+                to: delivery.to.clone(),
+                reply: Reply { room: self.confirmed.id().clone(), delivery: number },
+                body: delivery.body.clone(),
+            });
+        }
+    }
+}
+
+/// Joining is following, leaving is the end of it; whom a message mentions is told, if they are members.
+fn entailed(room: &RoomState, entry: &Entry) -> Vec<(UserId, Body)> {
+    let room_id = || room.id().as_str().into();
+    let as_of = Some(Position { epoch: room.position().epoch, seq: entry.seq }.wire());
+    let author = UserId::new(&entry.author);
+    match (&entry.body, author) {
+        (Some(Body::CreateRoom(_) | Body::Join(_)), Ok(author)) => {
+            alloc::vec![(author, Body::FollowRoom(v1::FollowRoom { room_id: room_id(), as_of }))]
+        }
+        (Some(Body::Leave(_)), Ok(author)) => {
+            alloc::vec![(author, Body::UnfollowRoom(v1::UnfollowRoom { room_id: room_id(), as_of }))]
+        }
+        (Some(Body::PostMessage(post)), Ok(author)) => {
+            let mut mentioned: Vec<&str> = post.mentions.iter().map(|user| user.as_str()).collect();
+            mentioned.sort_unstable();
+            mentioned.dedup();
+            let notify = |user: &str| {
+                room.members().get(user).filter(|member| member.user != entry.author)?;
+                let notify = v1::Notify {
+                    room_id: room_id(),
+                    message_id: Some(OpId::wire(entry.op_id)),
+                    ordinal: entry.ordinal,
+                    author: author.as_str().into(),
+                    author_name: entry.author_name.clone(),
+                    excerpt: text::excerpt(&post.text).into(),
+                    at: entry.at.0,
+                };
+                Some((UserId::new(user).ok()?, Body::Notify(notify)))
+            };
+            mentioned.into_iter().filter_map(notify).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,273 @@
+//! Deciding and sequencing: what comes in is decided in order, and appended in batches that grow while the store works.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{
+    Appended, Authority, ConnId, Effect, From, Lane, Phase, Position, RECOVERY_INTERVAL, Reply,
+    STORE_RETRY_AFTER, Submission,
+};
+use crate::op::{self, Body};
+use crate::policy::{self, Actor, Refusal};
+use crate::state::Seen;
+use crate::v1::server_frame::Body as Frame;
+use crate::{ClientId, Code, Entry, Millis, OpId, Retry, hash53, limits, v1};
+
+/// A batch on its way, and what is to be told about it afterwards.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    entries: Vec<Entry>,
+    decided: Vec<(Submission, Outcome)>,
+}
+
+/// What an operation has come to, once the batch is durable. Also a refusal waits for that: it may rest on an
+/// operation of the same batch.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// It is in the log at this seq.
+    At(u64),
+    /// It changes nothing that is not so already.
+    Settled,
+    Refused(Refusal),
+}
+
+impl Authority {
+    /// Takes an operation from a connection. It is answered by an Ack or a Rejection, in order.
+    pub fn submit(&mut self, conn: ConnId, actor: &Actor, submit: v1::Submit, now: Millis) {
+        let op_id = match OpId::parse(submit.op_id.as_ref()) {
+            Ok(op_id) => op_id,
+            Err(code) => return self.reject(conn, submit.op_id.unwrap_or_default(), code.into()),
+        };
+        match op::parse(&submit.op) {
+            Ok(body) => self.enqueue(
+                Submission { from: From::Connection(conn), actor: actor.clone(), op_id, op: submit.op, body },
+                now,
+            ),
+            Err(code) => self.reject(conn, op_id.wire(), code.into()),
+        }
+    }
+
+    /// Takes what another room's entry entails here. It is answered by [`Effect::Delivered`].
+    pub fn deliver(&mut self, reply: Reply, body: Body, now: Millis) {
+        // The server's own operations are idempotent by their content; the id only has to be one.
+        let client = ClientId(hash53(reply.room.as_str().as_bytes(), 0).max(1));
+        let op_id = OpId { client, counter: reply.delivery + 1 };
+        let op = op::encode(body.clone());
+        self.enqueue(Submission { from: From::Room(reply), actor: Actor::System, op_id, op, body }, now);
+    }
+
+    /// How the append ended.
+    pub fn handle_appended(&mut self, appended: Appended, now: Millis) {
+        let in_flight = match core::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Appending(in_flight) => in_flight,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
+        match appended {
+            Appended::Done => {
+                for entry in &in_flight.entries {
+                    // It has been applied to `ahead`, which was equal.
+                    let applied = self.confirmed.apply(entry);
+                    debug_assert!(applied.is_ok());
+                }
+                self.tell(&in_flight.entries, now);
+                self.settle(in_flight.decided);
+                self.put_snapshot_when_due();
+                self.settle_waiting(now);
+                self.catch_up();
+                self.pump(now);
+            }
+            Appended::Conflict { head, missing } => {
+                self.ahead = self.confirmed.clone();
+                self.requeue(in_flight);
+                if head.epoch != self.confirmed.position().epoch || self.fold_foreign(&missing, now).is_err()
+                {
+                    self.reload();
+                } else if self.confirmed.position().seq < head.seq {
+                    self.recover();
+                } else {
+                    self.pump(now);
+                }
+            }
+            Appended::Failed => self.fail(in_flight, now),
+        }
+    }
+
+    /// Decides what waits, and sends it off as one batch, unless one is on its way.
+    pub(super) fn pump(&mut self, now: Millis) {
+        while matches!(self.phase, Phase::Ready) && !self.queue.is_empty() {
+            let mut in_flight = InFlight { entries: Vec::new(), decided: Vec::new() };
+            let mut bytes = 0;
+            while in_flight.entries.len() < limits::BATCH_OPS
+                && bytes < limits::BATCH_BYTES
+                && let Some(submission) = self.queue.pop_front()
+            {
+                let outcome = self.decide(&submission, &mut in_flight.entries, now);
+                bytes += submission.op.len();
+                in_flight.decided.push((submission, outcome));
+            }
+            if in_flight.entries.is_empty() {
+                self.settle(in_flight.decided);
+                self.settle_waiting(now);
+            } else if self.confirmed.position().epoch == 0 {
+                self.phase = Phase::Claiming(in_flight);
+                let epoch = self.rng.id53();
+                self.effects.push_back(Effect::Claim { epoch });
+            } else {
+                self.append(in_flight);
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, in_flight: InFlight) {
+        let batch = in_flight.entries.iter().map(Entry::encode).collect();
+        let mut summary = self.ahead.summary();
+        summary.user_count = self.occupancy.count();
+        self.effects.push_back(Effect::Append {
+            expected: self.confirmed.position(),
+            batch,
+            summary: Box::new(summary),
+        });
+        self.phase = Phase::Appending(in_flight);
+    }
+
+    /// The batch may have been written or not: everybody is told to come back, and the log is read first.
+    pub(super) fn fail(&mut self, in_flight: InFlight, now: Millis) {
+        self.ahead = self.confirmed.clone();
+        self.requeue(in_flight);
+        self.refuse_queue(Code::StoreUnavailable);
+        self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
+    }
+
+    fn enqueue(&mut self, submission: Submission, now: Millis) {
+        let refused = match self.phase {
+            Phase::Recovering { retry_at: Some(_) } => Some(Code::StoreUnavailable),
+            _ if self.queue.len() >= limits::SUBMISSIONS => Some(Code::Overloaded),
+            _ => None,
+        };
+        if let Some(code) = refused {
+            let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
+            return self.conclude(submission, Outcome::Refused(refusal));
+        }
+        self.queue.push_back(submission);
+        self.pump(now);
+    }
+
+    fn requeue(&mut self, in_flight: InFlight) {
+        for (submission, _) in in_flight.decided.into_iter().rev() {
+            self.queue.push_front(submission);
+        }
+    }
+
+    pub(super) fn refuse_queue(&mut self, code: Code) {
+        let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
+        for submission in core::mem::take(&mut self.queue) {
+            self.conclude(submission, Outcome::Refused(refusal));
+        }
+    }
+
+    /// Decides one operation of a connection in the connection's order: while an earlier one is put off, so is this.
+    fn decide(&mut self, submission: &Submission, entries: &mut Vec<Entry>, now: Millis) -> Outcome {
+        let From::Connection(conn) = submission.from else { return self.judge(submission, entries, now) };
+        if let Some(refusal) = self.subscribers.held_back(conn, submission.op_id) {
+            return Outcome::Refused(refusal);
+        }
+        let outcome = self.judge(submission, entries, now);
+        if let Outcome::Refused(refusal) = outcome {
+            self.subscribers.hold_back(conn, submission.op_id, refusal);
+        }
+        outcome
+    }
+
+    /// Judges one operation by all that is decided before it, and applies it to `ahead` when it is accepted.
+    fn judge(&mut self, submission: &Submission, entries: &mut Vec<Entry>, now: Millis) -> Outcome {
+        let Submission { actor, op_id, op, body, .. } = submission;
+        let seen = match (actor, self.ahead.windows()) {
+            (Actor::User { id, .. }, Some(windows)) => windows.seen(id.as_str(), *op_id, op),
+            _ => Seen::New,
+        };
+        match seen {
+            Seen::New => {}
+            Seen::Duplicate(seq) => return Outcome::At(seq),
+            Seen::Reused => return Outcome::Refused(Code::OpIdReused.into()),
+            Seen::Superseded => return Outcome::Refused(Code::OpSuperseded.into()),
+            Seen::OtherUser => return Outcome::Refused(Code::ClientIdTaken.into()),
+        }
+        // Stamps never run backwards, so neither does the time by which slow mode counts.
+        let at = now.max(self.ahead.last_at());
+        if let Err(refusal) = policy::may_submit(&self.ahead, actor, body, at) {
+            return Outcome::Refused(refusal);
+        }
+        if self.ahead.inbox().is_settled(body) {
+            return Outcome::Settled;
+        }
+        let is_message = matches!(body, Body::PostMessage(_));
+        let entry = Entry {
+            seq: self.ahead.position().seq + 1,
+            op_id: *op_id,
+            author: actor.user().to_string(),
+            author_name: actor.name().to_string(),
+            at,
+            ordinal: if is_message { self.ahead.timeline().head() + 1 } else { 0 },
+            op: op.clone(),
+            body: Some(body.clone()),
+        };
+        if self.ahead.apply(&entry).is_err() {
+            return Outcome::Refused(Code::Internal.into());
+        }
+        let seq = entry.seq;
+        entries.push(entry);
+        Outcome::At(seq)
+    }
+
+    fn settle(&mut self, decided: Vec<(Submission, Outcome)>) {
+        for (submission, outcome) in decided {
+            self.conclude(submission, outcome);
+        }
+    }
+
+    fn conclude(&mut self, submission: Submission, outcome: Outcome) {
+        match (submission.from, outcome) {
+            (From::Connection(conn), Outcome::Refused(refusal)) => {
+                self.subscribers.hold_back(conn, submission.op_id, refusal);
+                self.reject(conn, submission.op_id.wire(), refusal);
+            }
+            (From::Connection(conn), Outcome::At(_) | Outcome::Settled) => {
+                let seq = match outcome {
+                    Outcome::At(seq) => seq,
+                    _ => self.confirmed.position().seq,
+                };
+                let position = Position { seq, ..self.confirmed.position() };
+                let ack = v1::Ack {
+                    room_id: self.confirmed.id().as_str().into(),
+                    op_id: Some(submission.op_id.wire()),
+                    position: Some(position.wire()),
+                };
+                self.send(conn, Lane::Control, Frame::Ack(ack));
+            }
+            (From::Room(reply), outcome) => {
+                // What will never be accepted is settled too: repeating it would not help.
+                let settled = match outcome {
+                    Outcome::Refused(refusal) => refusal.code.retry() != Retry::Later,
+                    _ => true,
+                };
+                self.effects.push_back(Effect::Delivered { reply, settled });
+            }
+        }
+    }
+
+    fn reject(&mut self, conn: ConnId, op_id: v1::OpId, refusal: Refusal) {
+        let rejection = v1::Rejection {
+            room_id: self.confirmed.id().as_str().into(),
+            op_id: Some(op_id),
+            code: refusal.code.number(),
+            retry_after: refusal.retry_after,
+            reason: String::from(refusal.code.text()),
+            position: Some(self.confirmed.position().wire()),
+        };
+        self.send(conn, Lane::Control, Frame::Rejection(rejection));
+    }
+}

@@ -1,0 +1,277 @@
+//! Who receives the room, and what they are told as time goes on.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{Authority, ConnId, Effect, Lane};
+use crate::op::Body;
+use crate::policy::{Actor, Refusal};
+use crate::v1::room_state_sync::Data;
+use crate::v1::server_frame::Body as Frame;
+use crate::{Entry, Millis, OpId, Retry, Tier, limits, v1};
+
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    by_conn: BTreeMap<ConnId, Subscriber>,
+    active: usize,
+    background: usize,
+    /// Connections of which an operation was put off: what follows it must wait, or order would be lost.
+    held: BTreeMap<ConnId, (u64, Refusal)>,
+    /// What Background receivers have not been told.
+    news: News,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    user: String,
+    tier: Tier,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    /// Ordinal of the first message that is news; 0 when none is.
+    first_message: u64,
+    info: bool,
+    config: bool,
+    /// Anything else: counts.
+    counts: bool,
+}
+
+impl Subscribers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_conn.is_empty()
+    }
+
+    pub(super) fn has(&self, tier: Tier) -> bool {
+        match tier {
+            Tier::Active => self.active > 0,
+            Tier::Background => self.background > 0,
+            Tier::Cached | Tier::Unloaded => false,
+        }
+    }
+
+    fn has_any(&self) -> bool {
+        self.active + self.background > 0
+    }
+
+    /// The refusal of an earlier operation of this connection that has not been sent again, if there is one.
+    pub(super) fn held_back(&mut self, conn: ConnId, op_id: OpId) -> Option<Refusal> {
+        let (counter, refusal) = *self.held.get(&conn)?;
+        if op_id.counter > counter {
+            return Some(refusal);
+        }
+        self.held.remove(&conn);
+        None
+    }
+
+    /// Holds back what follows an operation that was put off.
+    pub(super) fn hold_back(&mut self, conn: ConnId, op_id: OpId, refusal: Refusal) {
+        let earlier = self.held.get(&conn).is_some_and(|(counter, _)| *counter < op_id.counter);
+        if refusal.code.retry() == Retry::Later && !earlier {
+            self.held.insert(conn, (op_id.counter, refusal));
+        }
+    }
+
+    fn count(&mut self, tier: Tier) -> Option<&mut usize> {
+        match tier {
+            Tier::Active => Some(&mut self.active),
+            Tier::Background => Some(&mut self.background),
+            Tier::Cached | Tier::Unloaded => None,
+        }
+    }
+}
+
+impl Authority {
+    /// The connection has ended, or holds this room no longer.
+    pub fn unsubscribe(&mut self, conn: ConnId, now: Millis) {
+        self.waiting.retain(|waiting| !waiting.is_of(conn));
+        self.subscribers.held.remove(&conn);
+        self.place(conn, None, now);
+    }
+
+    /// Puts a connection into a tier's channel, or out of all. Says nothing to it.
+    pub(super) fn place(&mut self, conn: ConnId, place: Option<(&Actor, Tier)>, now: Millis) {
+        let place = place.filter(|(_, tier)| matches!(tier, Tier::Active | Tier::Background));
+        let old = self.subscribers.by_conn.remove(&conn);
+        let unchanged = old.as_ref().map(|old| old.tier) == place.map(|(_, tier)| tier);
+        if let Some(old) = old {
+            if let Some(count) = self.subscribers.count(old.tier) {
+                *count -= 1;
+            }
+            if old.tier == Tier::Active {
+                self.occupancy.leave(&old.user);
+            }
+        }
+        if let Some((actor, tier)) = place {
+            if let Some(count) = self.subscribers.count(tier) {
+                *count += 1;
+            }
+            if tier == Tier::Active {
+                self.occupancy.enter(actor.user(), actor.name());
+            }
+            let user = actor.user().to_string();
+            self.subscribers.by_conn.insert(conn, Subscriber { user, tier });
+        }
+        if !unchanged {
+            self.effects.push_back(Effect::Subscribe { conn, tier: place.map(|(_, tier)| tier) });
+        }
+        self.schedule_presence(now);
+        self.schedule_beats(now);
+    }
+
+    /// Tells everybody what has become durable, and follows it up.
+    pub(super) fn tell(&mut self, entries: &[Entry], now: Millis) {
+        let mut chunk: Vec<v1::Entry> = Vec::new();
+        let mut bytes = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            self.take_note(entry);
+            self.follow_up(entry, now);
+            let wire = entry.wire();
+            self.recent.push(wire.clone());
+            bytes += wire.op.len();
+            chunk.push(wire);
+            let next = entries.get(index + 1).map_or(usize::MAX, |next| next.op.len());
+            if bytes.saturating_add(next) > limits::DELTA_BYTES {
+                let sync = self.delta_frame(core::mem::take(&mut chunk));
+                self.broadcast(Tier::Active, Lane::Log, Frame::RoomStateSync(sync));
+                bytes = 0;
+            }
+        }
+        if self.subscribers.has(Tier::Background) && self.timers.background.is_none() {
+            self.timers.background = Some(now + limits::BACKGROUND_INTERVAL);
+        }
+    }
+
+    /// A delta that leads up to its last entry.
+    pub(super) fn delta_frame(&self, entries: Vec<v1::Entry>) -> v1::RoomStateSync {
+        let seq = entries.last().map_or(self.confirmed.position().seq, |last| last.seq);
+        let data = Data::DeltaUpdate(v1::DeltaUpdate { entries });
+        v1::RoomStateSync { sequence_number: seq, ..self.frame(v1::MessageType::DeltaUpdate, data) }
+    }
+
+    /// A frame at the confirmed position, with the alias alone.
+    pub(super) fn frame(&self, message_type: v1::MessageType, data: Data) -> v1::RoomStateSync {
+        let position = self.confirmed.position();
+        v1::RoomStateSync {
+            message_type: message_type.into(),
+            room_id: String::new(),
+            alias: self.config.alias,
+            timestamp: self.confirmed.last_at().0,
+            epoch: position.epoch,
+            sequence_number: position.seq,
+            tier: None,
+            data: Some(data),
+        }
+    }
+
+    /// The whole light projection: what somebody is told who comes into Background.
+    pub(super) fn projection(&self) -> v1::StateUpdate {
+        let timeline = self.confirmed.timeline();
+        let skipped = timeline.len().saturating_sub(limits::BACKGROUND_MESSAGES);
+        v1::StateUpdate {
+            info: self.confirmed.info().cloned(),
+            room_config: Some(*self.confirmed.config()),
+            recent: timeline.iter().skip(skipped).map(|message| v1::Message::clone(message)).collect(),
+            ..self.counts()
+        }
+    }
+
+    pub(super) fn counts(&self) -> v1::StateUpdate {
+        v1::StateUpdate {
+            user_count: Some(self.occupancy.count()),
+            moderator_count: Some(self.confirmed.members().moderators() as u32),
+            member_count: Some(self.confirmed.members().len() as u32),
+            messages: Some(self.confirmed.timeline().head()),
+            state_digest: Some(self.confirmed.digest().value()),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn schedule_presence(&mut self, now: Millis) {
+        if self.occupancy.is_dirty() && self.timers.presence.is_none() {
+            self.timers.presence = Some(now + limits::PRESENCE_INTERVAL);
+        }
+    }
+
+    pub(super) fn flush_presence(&mut self, now: Millis) {
+        if let Some(update) = self.occupancy.flush(now) {
+            let update = v1::StateUpdate {
+                user_count: Some(self.occupancy.count()),
+                presence: Some(update),
+                ..Default::default()
+            };
+            let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(update));
+            // Each update changes the one before, so none may be replaced by a later one.
+            self.broadcast(Tier::Active, Lane::Log, Frame::RoomStateSync(sync));
+            self.effects.push_back(Effect::PublishLease { record: self.occupancy.record() });
+            self.effects
+                .push_back(Effect::Occupied { count: self.occupancy.count(), users: self.occupancy.first() });
+            self.subscribers.news.counts = true;
+            if self.subscribers.has(Tier::Background) && self.timers.background.is_none() {
+                self.timers.background = Some(now + limits::BACKGROUND_INTERVAL);
+            }
+        }
+        self.schedule_presence(now);
+    }
+
+    /// One update with all that has happened in the last second.
+    pub(super) fn flush_background(&mut self) {
+        let news = core::mem::take(&mut self.subscribers.news);
+        let timeline = self.confirmed.timeline();
+        let first = match news.first_message {
+            0 => timeline.head() + 1,
+            first => first.max((timeline.head() + 1).saturating_sub(limits::BACKGROUND_MESSAGES as u64)),
+        };
+        let recent = (first..=timeline.head()).filter_map(|ordinal| timeline.get(ordinal));
+        let update = v1::StateUpdate {
+            info: self.confirmed.info().filter(|_| news.info).cloned(),
+            room_config: news.config.then(|| *self.confirmed.config()),
+            recent: recent.map(|message| v1::Message::clone(message)).collect(),
+            ..self.counts()
+        };
+        let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(update));
+        self.broadcast(Tier::Background, Lane::Log, Frame::RoomStateSync(sync));
+    }
+
+    /// Says where the room is, so that a gap is seen while connected, and a quiet room keeps its place.
+    pub(super) fn beat(&mut self, now: Millis) {
+        let heartbeat = v1::RoomHeartbeat {
+            messages: self.confirmed.timeline().head(),
+            state_digest: Some(self.confirmed.digest().value()),
+        };
+        let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
+        self.broadcast(Tier::Active, Lane::State, Frame::RoomStateSync(sync.clone()));
+        self.broadcast(Tier::Background, Lane::State, Frame::RoomStateSync(sync));
+        self.schedule_beats(now);
+    }
+
+    pub(super) fn renew_lease(&mut self, now: Millis) {
+        if !self.occupancy.is_empty_here() {
+            self.effects.push_back(Effect::PublishLease { record: self.occupancy.record() });
+        }
+        self.effects.push_back(Effect::ReadLeases);
+        self.schedule_beats(now);
+    }
+
+    /// Heartbeats and leases go on as long as somebody is subscribed.
+    fn schedule_beats(&mut self, now: Millis) {
+        if !self.subscribers.has_any() {
+            self.timers.heartbeat = None;
+            self.timers.lease = None;
+            return;
+        }
+        self.timers.heartbeat.get_or_insert(now + self.config.heartbeat_interval);
+        self.timers.lease.get_or_insert(now + limits::LEASE / 3);
+    }
+
+    fn take_note(&mut self, entry: &Entry) {
+        let news = &mut self.subscribers.news;
+        match &entry.body {
+            Some(Body::PostMessage(_)) if news.first_message == 0 => news.first_message = entry.ordinal,
+            Some(Body::CreateRoom(_) | Body::SetInfo(_)) => news.info = true,
+            Some(Body::SetConfig(_)) => news.config = true,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who is in a room now: leased, not logged.
+//!
+//! Each node tells the others whom it holds by one record a room, which lapses unless it is renewed. A lapsed record
+//! makes its users *stale*, since perhaps only the observer is deaf; later they are *offline*, and gone from the view.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+use crate::{Millis, limits, v1};
+
+/// Who is in a room, as a client sees it: connections collapsed per user.
+#[derive(Clone, Debug, Default)]
+pub struct Presence {
+    users: BTreeMap<String, v1::PresentUser>,
+}
+
+impl Presence {
+    /// Takes an update: either the whole list, or what changed in it.
+    pub fn apply(&mut self, update: &v1::PresenceUpdate) {
+        if update.full {
+            self.users.clear();
+        }
+        for user in &update.users {
+            self.users.insert(user.user.clone(), user.clone());
+        }
+        for gone in &update.gone {
+            self.users.remove(gone);
+        }
+    }
+
+    /// The users, ascending by id.
+    pub fn users(&self) -> impl Iterator<Item = &v1::PresentUser> {
+        self.users.values()
+    }
+
+    /// How many users are named.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+}
+
+/// Who is in a room, as an authority keeps it: its own connections, and the records of other nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Occupancy {
+    here: BTreeMap<String, v1::PresentUser>,
+    elsewhere: BTreeMap<String, Lease>,
+    shown: BTreeMap<String, v1::PresentUser>,
+    changed: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    expires: Millis,
+    users: BTreeMap<String, v1::PresentUser>,
+}
+
+impl Occupancy {
+    /// A connection of this user has opened the room on this node.
+    pub(crate) fn enter(&mut self, user: &str, name: &str) {
+        let present = self.here.entry(user.to_string()).or_default();
+        present.user = user.to_string();
+        present.name = name.to_string();
+        present.connections += 1;
+        self.changed.insert(user.to_string());
+    }
+
+    /// A connection of this user has left the room on this node.
+    pub(crate) fn leave(&mut self, user: &str) {
+        if let Some(present) = self.here.get_mut(user) {
+            present.connections -= 1;
+            if present.connections == 0 {
+                self.here.remove(user);
+            }
+            self.changed.insert(user.to_string());
+        }
+    }
+
+    /// This node's record for the others.
+    pub(crate) fn record(&self) -> Vec<u8> {
+        v1::PresenceUpdate { full: true, users: self.here.values().cloned().collect(), gone: Vec::new() }
+            .encode_to_vec()
+    }
+
+    /// The records of other nodes, as the store holds them. One that can't be read counts as empty.
+    pub(crate) fn renew(&mut self, records: Vec<(String, Vec<u8>, Millis)>, now: Millis) {
+        for (node, record, expires) in records {
+            let users = v1::PresenceUpdate::decode(&record[..]).unwrap_or_default().users;
+            let users: BTreeMap<_, _> = users.into_iter().map(|user| (user.user.clone(), user)).collect();
+            self.changed.extend(users.keys().cloned());
+            if let Some(old) = self.elsewhere.insert(node, Lease { expires, users }) {
+                self.changed.extend(old.users.into_keys());
+            }
+        }
+        self.lapse(now);
+    }
+
+    /// Takes note of leases that have lapsed since, and forgets those that lapsed long ago.
+    fn lapse(&mut self, now: Millis) {
+        let Occupancy { elsewhere, changed, .. } = self;
+        elsewhere.retain(|_, lease| {
+            if now > lease.expires {
+                changed.extend(lease.users.keys().cloned());
+            }
+            now <= lease.expires + limits::LEASE_GRACE
+        });
+    }
+
+    /// How many users are here, stale ones included.
+    pub(crate) fn count(&self) -> u32 {
+        self.shown.len() as u32
+    }
+
+    /// Whether something is to be told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Whether nobody is here on this node.
+    pub(crate) fn is_empty_here(&self) -> bool {
+        self.here.is_empty()
+    }
+
+    /// What has changed since the last call, at most 100 users at a time; `None` when nothing has.
+    pub(crate) fn flush(&mut self, now: Millis) -> Option<v1::PresenceUpdate> {
+        let mut update = v1::PresenceUpdate::default();
+        while update.users.len() + update.gone.len() < limits::PRESENT_USERS
+            && let Some(user) = self.changed.pop_first()
+        {
+            let present = self.collapse(&user, now);
+            if present.as_ref() == self.shown.get(&user) {
+                continue;
+            }
+            match present {
+                Some(present) => {
+                    update.users.push(present.clone());
+                    self.shown.insert(user, present);
+                }
+                None => {
+                    self.shown.remove(&user);
+                    update.gone.push(user);
+                }
+            }
+        }
+        (update != v1::PresenceUpdate::default()).then_some(update)
+    }
+
+    /// The whole list for somebody who comes in, as of the last flush: at most the first 100.
+    pub(crate) fn full(&self) -> v1::PresenceUpdate {
+        let users = self.shown.values().take(limits::PRESENT_USERS).cloned().collect();
+        v1::PresenceUpdate { full: true, users, gone: Vec::new() }
+    }
+
+    /// The first users, for a summary.
+    pub(crate) fn first(&self) -> Vec<v1::PresentUser> {
+        self.shown.values().take(limits::SUMMARY_USERS).cloned().collect()
+    }
+
+    /// One user over all nodes: live when any node says so.
+    fn collapse(&self, user: &str, now: Millis) -> Option<v1::PresentUser> {
+        let mut present = self.here.get(user).cloned();
+        for lease in self.elsewhere.values() {
+            let Some(there) = lease.users.get(user) else { continue };
+            let liveness = if now > lease.expires { v1::Liveness::Stale } else { v1::Liveness::Live };
+            let known = present.get_or_insert_with(|| v1::PresentUser {
+                connections: 0,
+                liveness: v1::Liveness::Stale.into(),
+                ..there.clone()
+            });
+            known.connections += there.connections;
+            if liveness == v1::Liveness::Live {
+                known.set_liveness(v1::Liveness::Live);
+            }
+        }
+        present
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(users: &[&str]) -> Vec<u8> {
+        let mut occupancy = Occupancy::default();
+        users.iter().for_each(|user| occupancy.enter(user, user));
+        occupancy.record()
+    }
+
+    #[test]
+    fn two_connections_of_one_user_are_one_user() {
+        let mut occupancy = Occupancy::default();
+        occupancy.enter("ada", "Ada");
+        occupancy.enter("ada", "Ada");
+        let update = occupancy.flush(Millis(0)).unwrap();
+        assert_eq!((update.users.len(), update.users[0].connections), (1, 2));
+        occupancy.leave("ada");
+        occupancy.leave("ada");
+        assert_eq!(occupancy.flush(Millis(0)).unwrap().gone, ["ada"]);
+        assert_eq!(occupancy.count(), 0);
+        assert_eq!(occupancy.flush(Millis(0)), None);
+    }
+
+    #[test]
+    fn users_of_a_silent_node_are_stale_first_and_gone_later() {
+        let mut occupancy = Occupancy::default();
+        let lease = || alloc::vec![("other".to_string(), record(&["bob"]), Millis(limits::LEASE))];
+        occupancy.renew(lease(), Millis(0));
+        assert_eq!(occupancy.flush(Millis(0)).unwrap().users[0].liveness(), v1::Liveness::Live);
+        occupancy.renew(Vec::new(), Millis(limits::LEASE + 1));
+        let stale = occupancy.flush(Millis(limits::LEASE + 1)).unwrap();
+        assert_eq!(stale.users[0].liveness(), v1::Liveness::Stale);
+        let offline = Millis(limits::LEASE + limits::LEASE_GRACE + 1);
+        occupancy.renew(Vec::new(), offline);
+        assert_eq!(occupancy.flush(offline).unwrap().gone, ["bob"]);
+    }
+
+    #[test]
+    fn a_view_follows_full_lists_and_changes() {
+        let mut view = Presence::default();
+        let user = |user: &str| v1::PresentUser { user: user.into(), ..Default::default() };
+        view.apply(&v1::PresenceUpdate {
+            full: true,
+            users: alloc::vec![user("a"), user("b")],
+            gone: Vec::new(),
+        });
+        view.apply(&v1::PresenceUpdate {
+            full: false,
+            users: alloc::vec![user("c")],
+            gone: alloc::vec!["a".into()],
+        });
+        assert_eq!(view.users().map(|user| user.user.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    }
+}
