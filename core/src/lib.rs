@@ -26,7 +26,7 @@ pub mod state;
 pub mod text;
 pub mod tier;
 mod time;
-//pub mod wire;
+pub mod wire;
 
 pub use delta::{Delta, delta};
 pub use digest::{Digest, hash53};

@@ -1,0 +1,235 @@
+//! Any frame at all, for property tests: built from bytes, so that proptest shrinks the bytes and with them the frame.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use crate::limits::INTEGER_BOUND;
+use crate::{op, v1};
+
+/// Frames of the given type whose integers stay below 2^53.
+pub(super) fn frame<F: Any + core::fmt::Debug>() -> impl Strategy<Value = F> {
+    proptest::collection::vec(any::<u8>(), 0..2_000).prop_map(|bytes| F::any(&mut Source { bytes, next: 0 }))
+}
+
+/// Where choices come from. Zeros when it has run dry, so that every frame ends.
+pub(super) struct Source {
+    bytes: Vec<u8>,
+    next: usize,
+}
+
+impl Source {
+    fn byte(&mut self) -> u8 {
+        let byte = self.bytes.get(self.next).copied().unwrap_or(0);
+        self.next += 1;
+        byte
+    }
+}
+
+pub(super) trait Any {
+    fn any(source: &mut Source) -> Self;
+}
+
+impl Any for bool {
+    fn any(source: &mut Source) -> Self {
+        source.byte() & 1 == 1
+    }
+}
+
+impl Any for u64 {
+    fn any(source: &mut Source) -> Self {
+        match source.byte() % 4 {
+            0 => 0,
+            1 => INTEGER_BOUND - 1 - u64::from(source.byte()),
+            2 => u64::from(source.byte()),
+            _ => (0..8).fold(0, |number, _| number << 8 | u64::from(source.byte())) % INTEGER_BOUND,
+        }
+    }
+}
+
+impl Any for u32 {
+    fn any(source: &mut Source) -> Self {
+        match source.byte() % 3 {
+            0 => u32::MAX - u32::from(source.byte()),
+            _ => u32::from(source.byte()),
+        }
+    }
+}
+
+/// Every `i32` is an enum: values that exist, and some that don't.
+impl Any for i32 {
+    fn any(source: &mut Source) -> Self {
+        i32::from(source.byte() % 8) - 1
+    }
+}
+
+impl Any for String {
+    fn any(source: &mut Source) -> Self {
+        const CHARS: &[char] =
+            &['a', 'Z', '"', '\\', '\n', '\0', '\u{7f}', 'é', '\u{2028}', '漢', '🎹', '\u{10ffff}'];
+        let length = source.byte() % 6;
+        (0..length).map(|_| CHARS[usize::from(source.byte()) % CHARS.len()]).collect()
+    }
+}
+
+/// All bytes are an operation: known, with something unknown behind it, or garbage.
+impl Any for Vec<u8> {
+    fn any(source: &mut Source) -> Self {
+        let mut bytes = match source.byte() % 4 {
+            0 => return (0..source.byte() % 6).map(|_| source.byte()).collect(),
+            1 => op::encode(op::Body::any(source)),
+            2 => Vec::new(),
+            _ => return op::encode(op::Body::any(source)),
+        };
+        // Field 2047 with the number 1.
+        bytes.extend([0xf8, 0x7f, 1]);
+        bytes
+    }
+}
+
+impl<T: Any> Any for Option<T> {
+    fn any(source: &mut Source) -> Self {
+        (!source.byte().is_multiple_of(3)).then(|| T::any(source))
+    }
+}
+
+macro_rules! lists {
+    ($($type:ty)*) => {$(
+        impl Any for Vec<$type> {
+            fn any(source: &mut Source) -> Self {
+                (0..source.byte() % 4).map(|_| Any::any(source)).collect()
+            }
+        }
+    )*};
+}
+
+lists! {
+    String u64 v1::ClientWindow v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser
+    v1::RecentOp v1::RoomSummary v1::SetTier v1::SignalItem
+}
+
+macro_rules! any {
+    ($($name:ident { $($field:ident)* })*) => {$(
+        impl Any for v1::$name {
+            fn any(source: &mut Source) -> Self {
+                let _ = &source;
+                v1::$name { $($field: Any::any(source),)* }
+            }
+        }
+    )*};
+}
+
+macro_rules! one_of {
+    ($($name:path { $($variant:ident)* })*) => {$(
+        impl Any for $name {
+            fn any(source: &mut Source) -> Self {
+                use $name as Body;
+                let variants: &[fn(&mut Source) -> Body] = &[$(|source| Body::$variant(Any::any(source)),)*];
+                variants[usize::from(source.byte()) % variants.len()](source)
+            }
+        }
+    )*};
+}
+
+/// A sync whose data is of the type that it says, or absent.
+impl Any for v1::RoomStateSync {
+    fn any(source: &mut Source) -> Self {
+        use v1::MessageType;
+        use v1::room_state_sync::Data;
+        let data = Option::<Data>::any(source);
+        let message_type = match &data {
+            None => i32::any(source),
+            Some(Data::StateUpdate(_)) => MessageType::StateUpdate as i32,
+            Some(Data::BulkSync(_)) => MessageType::BulkSync as i32,
+            Some(Data::DeltaUpdate(_)) => MessageType::DeltaUpdate as i32,
+            Some(Data::Heartbeat(_)) => MessageType::Heartbeat as i32,
+        };
+        v1::RoomStateSync {
+            message_type,
+            room_id: Any::any(source),
+            alias: Any::any(source),
+            timestamp: Any::any(source),
+            epoch: Any::any(source),
+            sequence_number: Any::any(source),
+            tier: Any::any(source),
+            data,
+        }
+    }
+}
+
+one_of! {
+    v1::client_frame::Body { Hello SetTier Submit Signal History TokenRefresh Heartbeat RoomList }
+    v1::server_frame::Body {
+        Welcome RoomStateSync Ack Rejection Signals HistoryPage Advice Error Heartbeat RoomList
+    }
+    v1::room_state_sync::Data { StateUpdate BulkSync DeltaUpdate Heartbeat }
+    v1::op::Body {
+        CreateRoom SetInfo SetConfig Join Leave PostMessage FollowRoom UnfollowRoom Notify SetReadMarker
+    }
+}
+
+any! {
+    ClientFrame { body }
+    ServerFrame { body }
+    CreateRoom { name visibility topic }
+    SetInfo { name topic visibility }
+    SetConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
+    Join {}
+    Leave {}
+    PostMessage { text mentions reply_to }
+    FollowRoom { room_id as_of }
+    UnfollowRoom { room_id as_of }
+    Notify { room_id message_id ordinal author author_name excerpt at }
+    SetReadMarker { room_id ordinal }
+    Position { epoch seq }
+    OpId { client counter }
+    Entry { seq op_id author author_name at op }
+    RoomInfo { name topic visibility owner created_at }
+    RoomConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
+    Member { user name role joined_at posted_at }
+    Message { id seq ordinal author author_name at text mentions reply_to }
+    Notification { room_id message_id ordinal author author_name excerpt at }
+    Following { room_id following read mentions as_of }
+    ClientWindow { user client last_counter recent }
+    RecentOp { counter seq body_hash }
+    RoomSnapshot {
+        fold_version position info config members timeline messages last_at chain followings notifications
+        windows member_count
+    }
+    RoomSummary {
+        room_id position messages name topic visibility member_count last_activity last_message user_count
+        users following created_at
+    }
+    PresentUser { user name liveness connections }
+    Hello { version_min version_max token client_id agent rooms }
+    SetTier { room_id tier base seen }
+    Submit { room_id op_id op base offline }
+    Signal { room_id kind payload }
+    HistoryRequest { request_id room_id before_seq limit }
+    TokenRefresh { token }
+    ClientHeartbeat { echo }
+    RoomListRequest { request_id since cursor limit }
+    Welcome {
+        version connection_id user user_name time limits heartbeat_interval reconnect_min reconnect_max
+        agent token_expires
+    }
+    Limits { frame_bytes op_bytes live_rooms cached_rooms in_flight }
+    Ack { room_id op_id position }
+    Rejection { room_id op_id code retry_after reason position }
+    Signals { alias signals position room_id }
+    SignalItem { user client kind payload }
+    HistoryPage { request_id room_id position messages next_before_seq }
+    Advice { code reconnect_after close reason room }
+    Error { code reason room_id request_id retry_after }
+    ServerHeartbeat { time }
+    RoomList { request_id rooms next revision total }
+    StateUpdate {
+        info room_config user_count moderator_count member_count messages recent presence state_digest
+        stream_status
+    }
+    PresenceUpdate { full users gone }
+    BulkSync { part parts snapshot reason }
+    DeltaUpdate { entries }
+    RoomHeartbeat { messages state_digest }
+}

@@ -1,0 +1,58 @@
+//! The JSON codec: the frames of the binary codec as text, for people and for clients without protobuf.
+//!
+//! A frame is an object with one key, the snake-case name of its type: `{"hello": {…}}`. Fields have the names of
+//! `enfilade.proto`; those that are optional there may be missing, all others are always written, and a missing one
+//! reads as its default. Enums are upper-case names without prefix (`ACTIVE`), bytes are base64, integers are numbers
+//! below 2^53, the `timestamp` of a sync is ISO 8601 and every other time a number of milliseconds. An operation is an
+//! object with one key too, `{"post_message": {…}}`; what its fields don't tell lies beside it in `unknown` (see
+//! [`Op`](op::Op)). The `data` of a sync is an object whose shape follows from `message_type`.
+//!
+//! Unknown keys are ignored, wherever they are. Nesting is bounded by serde_json, at 128 levels.
+
+use alloc::vec::Vec;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::within;
+use crate::{Code, v1};
+use mirror::Mirror;
+
+mod frame;
+mod leaf;
+mod mirror;
+mod op;
+mod room;
+mod sync;
+
+/// The text of a frame towards the server.
+pub fn encode_client(frame: &v1::ClientFrame) -> Vec<u8> {
+    encode(&frame::ClientFrame::of(frame.clone()))
+}
+
+/// The text of a frame towards the client.
+pub fn encode_server(frame: &v1::ServerFrame) -> Vec<u8> {
+    encode(&frame::ServerFrame::of(frame.clone()))
+}
+
+/// Reads a frame from a client of at most `max` bytes.
+pub fn decode_client(bytes: &[u8], max: usize) -> Result<v1::ClientFrame, Code> {
+    decode::<frame::ClientFrame>(bytes, max).map(Mirror::wire)
+}
+
+/// Reads a frame from a server of at most `max` bytes.
+pub fn decode_server(bytes: &[u8], max: usize) -> Result<v1::ServerFrame, Code> {
+    decode::<frame::ServerFrame>(bytes, max).map(Mirror::wire)
+}
+
+fn encode(frame: &impl Serialize) -> Vec<u8> {
+    // Writing to memory does not fail, and all keys are strings; an empty object is a frame that readers ignore.
+    serde_json::to_vec(frame).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+fn decode<F: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<F, Code> {
+    serde_json::from_slice(within(bytes, max)?).map_err(|_| Code::Malformed)
+}
+
+#[cfg(test)]
+mod tests;
