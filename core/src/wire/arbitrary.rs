@@ -184,7 +184,7 @@ any! {
     SetReadMarker { room_id ordinal }
     Position { epoch seq }
     OpId { client counter }
-    Entry { seq op_id author author_name at op }
+    Entry { seq op_id author author_name at op ordinal }
     RoomInfo { name topic visibility owner created_at }
     RoomConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
     Member { user name role joined_at posted_at }

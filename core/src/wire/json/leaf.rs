@@ -30,6 +30,9 @@ impl Mirror for Int {
     fn wire(self) -> u64 {
         self.0
     }
+    fn absent(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl<'de> Deserialize<'de> for Int {
@@ -55,6 +58,9 @@ impl Mirror for Base64 {
     }
     fn wire(self) -> Vec<u8> {
         self.0
+    }
+    fn absent(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -105,6 +111,9 @@ impl Mirror for Timestamp {
     }
     fn wire(self) -> u64 {
         self.0
+    }
+    fn absent(&self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -160,6 +169,9 @@ macro_rules! names {
             }
             fn wire(self) -> i32 {
                 self.0
+            }
+            fn absent(&self) -> bool {
+                self.0 == 0
             }
         }
 

@@ -12,7 +12,7 @@ pub(super) trait Mirror {
     fn of(wire: Self::Wire) -> Self;
     fn wire(self) -> Self::Wire;
 
-    /// Whether the value is left out in JSON.
+    /// Whether the value is left out in JSON: a default that reads back from nothing.
     fn absent(&self) -> bool {
         false
     }
@@ -28,6 +28,9 @@ macro_rules! same {
             }
             fn wire(self) -> $type {
                 self
+            }
+            fn absent(&self) -> bool {
+                *self == <$type>::default()
             }
         }
     )*};
@@ -57,6 +60,9 @@ impl<T: Mirror> Mirror for Vec<T> {
     }
     fn wire(self) -> Vec<T::Wire> {
         self.into_iter().map(T::wire).collect()
+    }
+    fn absent(&self) -> bool {
+        self.is_empty()
     }
 }
 

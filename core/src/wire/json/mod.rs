@@ -1,11 +1,12 @@
 //! The JSON codec: the frames of the binary codec as text, for people and for clients without protobuf.
 //!
 //! A frame is an object with one key, the snake-case name of its type: `{"hello": {…}}`. Fields have the names of
-//! `enfilade.proto`; those that are optional there may be missing, all others are always written, and a missing one
-//! reads as its default. Enums are upper-case names without prefix (`ACTIVE`), bytes are base64, integers are numbers
-//! below 2^53, the `timestamp` of a sync is ISO 8601 and every other time a number of milliseconds. An operation is an
-//! object with one key too, `{"post_message": {…}}`; what its fields don't tell lies beside it in `unknown` (see
-//! [`Op`](op::Op)). The `data` of a sync is an object whose shape follows from `message_type`.
+//! `enfilade.proto`, and as there, one that is missing reads as its default: zero, false, empty, an enum's first value.
+//! Defaults are not written, but for a field that is `optional` there and present. Enums are upper-case names without
+//! prefix (`ACTIVE`), bytes are base64, integers are numbers below 2^53, the `timestamp` of a sync is ISO 8601 and
+//! every other time a number of milliseconds. An operation is an object with one key too, `{"post_message": {…}}`;
+//! what its fields don't tell lies beside it in `unknown` (see [`Op`](op::Op)). The `data` of a sync is an object
+//! whose shape follows from `message_type`.
 //!
 //! Unknown keys are ignored, wherever they are. Nesting is bounded by serde_json, at 128 levels.
 

@@ -40,6 +40,10 @@ impl Mirror for Op {
             None => v1::Op { body: body.0.wire() }.encode_to_vec(),
         }
     }
+
+    fn absent(&self) -> bool {
+        self.body.0.is_none() && self.unknown.is_none()
+    }
 }
 
 oneof! {

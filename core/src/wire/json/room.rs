@@ -23,6 +23,7 @@ messages! {
         author_name: String,
         at: Int,
         op: Op,
+        ordinal: Int,
     }
     RoomInfo {
         name: String,

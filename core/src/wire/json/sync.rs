@@ -19,13 +19,19 @@ pub(super) struct RoomStateSync(Sync<Data>);
 #[derive(Serialize, Deserialize)]
 #[serde(default, bound(deserialize = "D: Deserialize<'de>"))]
 struct Sync<D> {
+    #[serde(skip_serializing_if = "Mirror::absent")]
     message_type: MessageType,
+    #[serde(skip_serializing_if = "Mirror::absent")]
     room_id: String,
+    #[serde(skip_serializing_if = "Mirror::absent")]
     alias: u32,
+    #[serde(skip_serializing_if = "Mirror::absent")]
     timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Mirror::absent")]
     epoch: Int,
+    #[serde(skip_serializing_if = "Mirror::absent")]
     sequence_number: Int,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Mirror::absent")]
     tier: Option<Tier>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<D>,
