@@ -6,6 +6,7 @@ import { build, requireTargets } from "./lib/build.mjs";
 import { checkDependencies } from "./lib/deny.mjs";
 import { requireParts, requireToolchain } from "./lib/machine.mjs";
 import { Failure, root, Skipped, step, targetDir } from "./lib/run.mjs";
+import { testKotlin } from "./test-kotlin.mjs";
 
 /** No warnings anywhere: what is tolerated once is never looked at again. */
 const STRICT = ["--", "-D", "warnings"];
@@ -77,6 +78,13 @@ const STAGES = [
         env,
       });
     },
+  },
+  {
+    name: "kotlin",
+    what: "Kotlin on the JVM, with a real server",
+    needs: ["jdk", "maven"],
+    builds: ["kotlin", "server"],
+    work: testKotlin,
   },
 ];
 

@@ -1,6 +1,7 @@
 // The steps that make the product, in order. `npm start` does them all; a stage of `npm test` those that it needs.
 
 import { join } from "node:path";
+import { buildKotlin, kotlinOutputs } from "../build-kotlin.mjs";
 import { buildWasm, wasmOutputs } from "../build-wasm.mjs";
 import { installedTargets, requireParts } from "./machine.mjs";
 import { root, step, targetDir } from "./run.mjs";
@@ -49,6 +50,15 @@ const STEPS = {
     outputs: [serverBinary],
     work: (run) =>
       run("cargo", ["build", "--release", "--locked", "-p", "enfilade-server", "--bin", "enfilade"]),
+  },
+  kotlin: {
+    what: "Kotlin package",
+    inputs: [...RUST, "ffi", "tools/uniffi-bindgen", "scripts/build-kotlin.mjs"],
+    outputs: kotlinOutputs,
+    work: async (run) => {
+      await requireParts(["jdk", "maven"]);
+      return buildKotlin(run);
+    },
   },
 };
 

@@ -1,0 +1,40 @@
+// Runs the tests of the Kotlin package, some of them against a real server, and counts them.
+
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { maven } from "./build-kotlin.mjs";
+import { serverBinary } from "./lib/build.mjs";
+import { Failure, root } from "./lib/run.mjs";
+
+const reports = join(root, "ffi/kotlin/target/surefire-reports");
+
+/** Tests by `run`, and returns the counts as a note. */
+export async function testKotlin(run) {
+  rmSync(reports, { recursive: true, force: true });
+  await maven(run, "surefire:test", [`-Denfilade.server=${serverBinary}`]);
+  const { tests, failures, errors, skipped } = counts();
+  if (tests === 0) throw new Failure("no Kotlin test ran", "look at ffi/kotlin/target/surefire-reports");
+  if (skipped > 0) throw new Failure(`${skipped} of ${tests} Kotlin tests were skipped`);
+  return `${tests} tests, ${failures + errors} failed`;
+}
+
+function counts() {
+  const sum = { tests: 0, failures: 0, errors: 0, skipped: 0 };
+  for (const name of readdirSync(reports).filter((file) => file.endsWith(".xml"))) {
+    const [suite] = readFileSync(join(reports, name), "utf8").match(/<testsuite [^>]*>/);
+    for (const key of Object.keys(sum))
+      sum[key] += Number(suite.match(new RegExp(` ${key}="(\\d+)"`))?.[1] ?? 0);
+  }
+  return sum;
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const { build } = await import("./lib/build.mjs");
+  const { step } = await import("./lib/run.mjs");
+  try {
+    await build("kotlin", "server");
+    await step("kotlin-tests", "Kotlin on the JVM", testKotlin);
+  } catch {
+    process.exit(1);
+  }
+}
