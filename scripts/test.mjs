@@ -64,6 +64,15 @@ const STAGES = [
     builds: ["wasm"],
   },
   {
+    name: "typescript",
+    what: "types and tests of the npm packages",
+    builds: ["wasm"],
+    work: async (run) => {
+      await run("npm", ["run", "typecheck", "--workspaces", "--if-present"]);
+      await run("npm", ["test", "--workspaces", "--if-present"]);
+    },
+  },
+  {
     name: "browser",
     what: "WASM tests in headless Chromium",
     needs: ["chromium", "chromedriver"],
@@ -120,8 +129,9 @@ async function runStage({ name, what, needs = [], builds = [], work }) {
   try {
     if (work) await requireParts(["linker"]);
     await requireParts(needs);
-    await build(...builds);
+    const built = await build(...builds);
     if (work) await step(name, what, work);
+    else if (built.length === 0) console.log(`${name.padEnd(12)}${what} … up to date`);
     return done("passed");
   } catch (error) {
     // A step has said already what happened in it.

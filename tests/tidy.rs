@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-ffi", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-server", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-wasm-bindgen", &[]),
+    ("enfilade-uniffi-bindgen", &[]),
 ];
 
 /// Names that say nothing about what a thing does.

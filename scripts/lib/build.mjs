@@ -62,8 +62,9 @@ const STEPS = {
   },
 };
 
-/** Does the named steps and those before them, as far as they are not up to date. */
+/** Does the named steps and those before them, as far as they are not up to date. Returns the names of those done. */
 export async function build(...names) {
+  const done = [];
   for (const name of inOrder(names)) {
     const { what, inputs, outputs, work, ...rest } = STEPS[name];
     const made = outputs.map((path) => (path.startsWith("/") ? path : join(root, path)));
@@ -73,7 +74,9 @@ export async function build(...names) {
     await step(name, what, (run) => work(run, rest));
     // The inputs as they are now: `npm ci` and builds do not change them, an editor may have, and then it is stale.
     if (fingerprint(inputs) === print) remember(name, print);
+    done.push(name);
   }
+  return done;
 }
 
 /** Adds the targets that rustup does not have yet. */
