@@ -1,4 +1,5 @@
 //! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
 
 pub mod net;
+pub mod rooms;
 pub mod store;

@@ -92,9 +92,9 @@ impl Authority {
         self.effects.push_back(Effect::ReadHistory { reader, from_seq });
     }
 
-    /// The entries that [`Effect::ReadHistory`] asked for; `Err` when the store did not answer.
-    pub fn handle_history(&mut self, reader: HistoryReader, entries: Result<Vec<Vec<u8>>, ()>) {
-        let Ok(entries) = entries else {
+    /// The entries that [`Effect::ReadHistory`] asked for; `None` when the store did not answer.
+    pub fn handle_history(&mut self, reader: HistoryReader, entries: Option<Vec<Vec<u8>>>) {
+        let Some(entries) = entries else {
             return self.refuse(reader.conn, Code::StoreUnavailable, reader.request_id);
         };
         let from_seq = reader.before_seq.saturating_sub(reader.limit as u64).max(1);

@@ -484,14 +484,17 @@ impl Authority {
         self.catch_up();
     }
 
-    /// Entries that the store has after the position asked for, none when there are none; `Err` when it did not
-    /// answer.
-    pub fn handle_entries(&mut self, entries: Result<Vec<Vec<u8>>, ()>, now: Millis) {
+    /// Where the log ends, and the entries (or some of them) after the position asked for; `None` when the store did
+    /// not answer.
+    pub fn handle_entries(&mut self, page: Option<(Position, Vec<Vec<u8>>)>, now: Millis) {
         let Phase::Recovering { .. } = self.phase else { return };
-        let Ok(entries) = entries else {
+        let Some((head, entries)) = page else {
             self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
             return;
         };
+        if head.epoch != self.confirmed.position().epoch {
+            return self.reload();
+        }
         let more = !entries.is_empty();
         if self.fold_foreign(&entries, now).is_err() {
             self.reload();

@@ -1,6 +1,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use prost::Message as _;
 
@@ -24,6 +25,12 @@ impl Inbox {
     /// What is known of every room, ascending by its id.
     pub fn followings(&self) -> impl Iterator<Item = &v1::Following> {
         self.followings.values()
+    }
+
+    /// What is known of the rooms after this id.
+    pub fn followings_after(&self, room: Option<&str>) -> impl Iterator<Item = &v1::Following> {
+        let start = room.map_or(Bound::Unbounded, Bound::Excluded);
+        self.followings.range::<str, _>((start, Bound::Unbounded)).map(|(_, following)| following)
     }
 
     /// How many rooms something is known of.

@@ -70,10 +70,8 @@ pub async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                ) {
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+                {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -84,14 +82,7 @@ pub async fn serve(
             metrics::counter!("enfilade_http_refused_total", "reason" => "full").increment(1);
             continue;
         };
-        let connection = serve_one(
-            stream,
-            peer,
-            http.clone(),
-            router.clone(),
-            config,
-            stopped.clone(),
-        );
+        let connection = serve_one(stream, peer, http.clone(), router.clone(), config, stopped.clone());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -121,18 +112,14 @@ fn serve_one(
             _ = stopped.wait_for(|&stop| stop) => return,
         };
         if !matches!(first, Ok(Ok(()))) {
-            metrics::counter!("enfilade_http_refused_total", "reason" => "first_byte_timeout")
-                .increment(1);
+            metrics::counter!("enfilade_http_refused_total", "reason" => "first_byte_timeout").increment(1);
             return;
         }
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
-        let mut connection = pin!(
-            http.serve_connection(TokioIo::new(stream), service)
-                .with_upgrades()
-        );
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         tokio::select! {
             _ = &mut connection => return,
             _ = stopped.wait_for(|&stop| stop) => {}

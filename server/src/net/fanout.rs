@@ -22,50 +22,15 @@ const INTEREST_PARTS: usize = 32;
 
 /// What one thread asks of a shard.
 pub(super) enum Command {
-    Adopt {
-        stream: TcpStream,
-        peer: SocketAddr,
-        codec: Codec,
-        early: Bytes,
-    },
-    Publish {
-        channel: Channel,
-        codec: Codec,
-        lane: Lane,
-        key: u32,
-        bytes: Bytes,
-    },
-    Send {
-        conn: ConnId,
-        lane: Lane,
-        key: u32,
-        bytes: Bytes,
-    },
-    Subscribe {
-        conn: ConnId,
-        channel: Channel,
-    },
-    Unsubscribe {
-        conn: ConnId,
-        channel: Channel,
-    },
-    Close {
-        conn: ConnId,
-        code: u16,
-        reason: String,
-    },
-    Resume {
-        conn: ConnId,
-    },
-    Tell {
-        conn: ConnId,
-        note: Box<dyn Any + Send>,
-    },
-    Drain {
-        code: u16,
-        reason: String,
-        within: Duration,
-    },
+    Adopt { stream: TcpStream, peer: SocketAddr, codec: Codec, early: Bytes },
+    Publish { channel: Channel, codec: Codec, lane: Lane, key: u32, bytes: Bytes },
+    Send { conn: ConnId, lane: Lane, key: u32, bytes: Bytes },
+    Subscribe { conn: ConnId, channel: Channel },
+    Unsubscribe { conn: ConnId, channel: Channel },
+    Close { conn: ConnId, code: u16, reason: String },
+    Resume { conn: ConnId },
+    Tell { conn: ConnId, note: Box<dyn Any + Send> },
+    Drain { code: u16, reason: String, within: Duration },
 }
 
 impl Command {
@@ -142,9 +107,7 @@ impl Subscriptions {
 
     pub(super) fn add(&self, channel: Channel, conn: ConnId) {
         let mut part = self.part(channel);
-        let counts = part
-            .entry((channel, conn.codec()))
-            .or_insert_with(|| vec![0; self.shards].into());
+        let counts = part.entry((channel, conn.codec())).or_insert_with(|| vec![0; self.shards].into());
         if let Some(count) = counts.get_mut(conn.shard()) {
             *count += 1;
         }
@@ -213,13 +176,7 @@ pub struct Fanout {
 impl Fanout {
     pub(super) fn new(queues: Vec<Queue>, max_connections: usize) -> Self {
         let subscriptions = Subscriptions::new(queues.len());
-        Fanout {
-            shared: Arc::new(Shared {
-                queues: queues.into(),
-                subscriptions,
-                max_connections,
-            }),
-        }
+        Fanout { shared: Arc::new(Shared { queues: queues.into(), subscriptions, max_connections }) }
     }
 
     /// Sends a frame to every subscriber of the channel. `key` tells state frames of one channel apart: of those with
@@ -229,22 +186,13 @@ impl Fanout {
             if bytes.is_empty() {
                 continue;
             }
-            self.shared
-                .subscriptions
-                .for_each_shard(channel, codec, |shard| {
-                    if let Some(queue) = self.shared.queues.get(shard)
-                        && (lane != Lane::Signal
-                            || queue.weight.load(Ordering::Relaxed) < PRESSED_BYTES)
-                    {
-                        queue.push(Command::Publish {
-                            channel,
-                            codec,
-                            lane,
-                            key,
-                            bytes: bytes.clone(),
-                        });
-                    }
-                });
+            self.shared.subscriptions.for_each_shard(channel, codec, |shard| {
+                if let Some(queue) = self.shared.queues.get(shard)
+                    && (lane != Lane::Signal || queue.weight.load(Ordering::Relaxed) < PRESSED_BYTES)
+                {
+                    queue.push(Command::Publish { channel, codec, lane, key, bytes: bytes.clone() });
+                }
+            });
         }
     }
 
@@ -255,15 +203,7 @@ impl Fanout {
 
     /// Sends a frame, in the connection's codec, to one connection.
     pub fn send(&self, conn: ConnId, lane: Lane, bytes: Bytes) {
-        self.push(
-            conn,
-            Command::Send {
-                conn,
-                lane,
-                key: 0,
-                bytes,
-            },
-        );
+        self.push(conn, Command::Send { conn, lane, key: 0, bytes });
     }
 
     /// From here on the connection receives what is published to the channel. Twice is once.
@@ -279,14 +219,7 @@ impl Fanout {
 
     /// Sends what is queued so far, then a close frame.
     pub fn close(&self, conn: ConnId, code: Code, reason: impl Into<String>) {
-        self.push(
-            conn,
-            Command::Close {
-                conn,
-                code: code as u16,
-                reason: reason.into(),
-            },
-        );
+        self.push(conn, Command::Close { conn, code: code as u16, reason: reason.into() });
     }
 
     /// Takes back [`ShardContext::pause`](super::ShardContext::pause).
@@ -309,19 +242,12 @@ impl Fanout {
 
     /// Whether a shard has fallen behind so far that producers should take less in: answer `Overloaded`, or wait.
     pub fn is_pressed(&self) -> bool {
-        self.shared
-            .queues
-            .iter()
-            .any(|queue| queue.weight.load(Ordering::Relaxed) >= PRESSED_BYTES)
+        self.shared.queues.iter().any(|queue| queue.weight.load(Ordering::Relaxed) >= PRESSED_BYTES)
     }
 
     /// WebSockets that are open now.
     pub fn connections(&self) -> usize {
-        self.shared
-            .queues
-            .iter()
-            .map(|queue| queue.connections.load(Ordering::Relaxed))
-            .sum()
+        self.shared.queues.iter().map(|queue| queue.connections.load(Ordering::Relaxed)).sum()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -330,29 +256,16 @@ impl Fanout {
 
     /// Gives a socket that speaks WebSocket from now on to the shard that has fewest. `early` was read from it already.
     pub(super) fn adopt(&self, stream: TcpStream, peer: SocketAddr, codec: Codec, early: Bytes) {
-        let fewest = self
-            .shared
-            .queues
-            .iter()
-            .min_by_key(|queue| queue.connections.load(Ordering::Relaxed));
+        let fewest = self.shared.queues.iter().min_by_key(|queue| queue.connections.load(Ordering::Relaxed));
         if let Some(queue) = fewest {
             queue.connections.fetch_add(1, Ordering::Relaxed);
-            queue.push(Command::Adopt {
-                stream,
-                peer,
-                codec,
-                early,
-            });
+            queue.push(Command::Adopt { stream, peer, codec, early });
         }
     }
 
     pub(super) fn drain(&self, code: u16, reason: &str, within: Duration) {
         for queue in &self.shared.queues {
-            queue.push(Command::Drain {
-                code,
-                reason: reason.to_owned(),
-                within,
-            });
+            queue.push(Command::Drain { code, reason: reason.to_owned(), within });
         }
     }
 

@@ -30,11 +30,7 @@ pub fn encode_with(codec: Codec, len: usize, fill: impl FnOnce(&mut BytesMut)) -
     put_header(&mut buffer, opcode, len);
     let start = buffer.len();
     fill(&mut buffer);
-    debug_assert_eq!(
-        buffer.len() - start,
-        len,
-        "the payload has the length that its header tells"
-    );
+    debug_assert_eq!(buffer.len() - start, len, "the payload has the length that its header tells");
     buffer.freeze()
 }
 
@@ -81,14 +77,8 @@ fn put_header(buffer: &mut BytesMut, opcode: u8, len: usize) {
 /// built here never are.
 pub(super) fn first_len(bytes: &[u8]) -> Option<usize> {
     let (header, payload) = match *bytes.get(1)? {
-        126 => (
-            4,
-            u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into(),
-        ),
-        127 => (
-            10,
-            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
-        ),
+        126 => (4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
+        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize),
         short => (2, short.into()),
     };
     let len = header + payload;
@@ -107,15 +97,11 @@ mod tests {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             for (codec, opcode) in [(Codec::Binary, OpCode::Binary), (Codec::Json, OpCode::Text)] {
                 let frame = encode(codec, &vec![7; len]);
-                let Ok(Parsing::Done { value, offset }) =
-                    soketto::base::Codec::new().decode_header(&frame)
+                let Ok(Parsing::Done { value, offset }) = soketto::base::Codec::new().decode_header(&frame)
                 else {
                     panic!("a frame of {len} has no header");
                 };
-                assert_eq!(
-                    (value.opcode(), value.payload_len(), value.is_fin()),
-                    (opcode, len, true)
-                );
+                assert_eq!((value.opcode(), value.payload_len(), value.is_fin()), (opcode, len, true));
                 assert!(!value.is_masked());
                 assert_eq!(offset + len, frame.len());
                 assert_eq!(first_len(&frame), Some(frame.len()));

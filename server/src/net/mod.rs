@@ -34,8 +34,8 @@ pub type Channel = u32;
 /// The channel of [`Fanout::broadcast`]. A connection receives it once the handler has subscribed it.
 pub const EVERYBODY: Channel = u32::MAX;
 
-/// At most so many shards: the index is one byte of a [`ConnId`].
-pub const MAX_SHARDS: usize = 256;
+/// At most so many shards: the index is one byte of a [`ConnId`], and 255 is left for others' use.
+pub const MAX_SHARDS: usize = 255;
 
 /// How a connection's messages are encoded, chosen by its subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,12 +90,17 @@ impl ConnId {
 
     pub(crate) fn new(shard: usize, codec: Codec, slot: u32, generation: u32) -> Self {
         debug_assert!(shard < MAX_SHARDS && (slot as usize) < Self::MAX_SLOTS);
-        ConnId(
-            (shard as u64) << 56
-                | (codec as u64) << 55
-                | u64::from(slot) << 32
-                | u64::from(generation),
-        )
+        ConnId((shard as u64) << 56 | (codec as u64) << 55 | u64::from(slot) << 32 | u64::from(generation))
+    }
+
+    /// The id as a number; those of 255 as first byte are never given out.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The id of [`ConnId::to_u64`].
+    pub fn from_u64(number: u64) -> Self {
+        ConnId(number)
     }
 
     /// The shard that owns the connection.
@@ -105,11 +110,7 @@ impl ConnId {
 
     /// The connection's codec.
     pub fn codec(self) -> Codec {
-        if self.0 >> 55 & 1 == 0 {
-            Codec::Binary
-        } else {
-            Codec::Json
-        }
+        if self.0 >> 55 & 1 == 0 { Codec::Binary } else { Codec::Json }
     }
 
     /// The place in its shard, small and used again after the connection is gone: a handler can index by it.
@@ -124,13 +125,7 @@ impl ConnId {
 
 impl std::fmt::Debug for ConnId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "conn {}.{}.{}",
-            self.shard(),
-            self.slot(),
-            self.generation()
-        )
+        write!(f, "conn {}.{}.{}", self.shard(), self.slot(), self.generation())
     }
 }
 
@@ -154,12 +149,7 @@ pub trait Handler: Send + 'static {
     fn message(&mut self, cx: &mut ShardContext<'_>, conn: ConnId, payload: &[u8]);
 
     /// Somebody called [`Fanout::tell`].
-    fn told(
-        &mut self,
-        cx: &mut ShardContext<'_>,
-        conn: ConnId,
-        note: Box<dyn std::any::Any + Send>,
-    ) {
+    fn told(&mut self, cx: &mut ShardContext<'_>, conn: ConnId, note: Box<dyn std::any::Any + Send>) {
         let _ = (cx, conn, note);
     }
 
@@ -246,7 +236,7 @@ mod tests {
     fn an_id_holds_its_parts_at_their_limits() {
         for (shard, codec, slot, generation) in [
             (0, Codec::Binary, 0, 0),
-            (255, Codec::Json, (1 << 23) - 1, u32::MAX),
+            (254, Codec::Json, (1 << 23) - 1, u32::MAX),
             (3, Codec::Json, 5_000, 7),
         ] {
             let id = ConnId::new(shard, codec, slot, generation);

@@ -27,25 +27,16 @@ pub async fn upgrade(fanout: Fanout, mut request: Request) -> Response {
             Code::InvalidRequest,
             "This address speaks WebSocket: send Connection: Upgrade and Upgrade: websocket.",
         );
-        response
-            .headers_mut()
-            .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         return response;
     }
-    if request
-        .headers()
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != WEBSOCKET_VERSION)
+    if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != WEBSOCKET_VERSION)
     {
-        let mut response = refuse(
-            StatusCode::UPGRADE_REQUIRED,
-            Code::InvalidRequest,
-            "Sec-WebSocket-Version must be 13.",
-        );
-        response.headers_mut().insert(
-            header::SEC_WEBSOCKET_VERSION,
-            HeaderValue::from_static(WEBSOCKET_VERSION),
-        );
+        let mut response =
+            refuse(StatusCode::UPGRADE_REQUIRED, Code::InvalidRequest, "Sec-WebSocket-Version must be 13.");
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
         return response;
     }
     let Some((subprotocol, codec)) = choose_subprotocol(request.headers()) else {
@@ -62,12 +53,8 @@ pub async fn upgrade(fanout: Fanout, mut request: Request) -> Response {
             "Sec-WebSocket-Key must be 16 bytes in base64.",
         );
     };
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0);
-    let (Some(on_upgrade), Some(peer)) = (request.extensions_mut().remove::<OnUpgrade>(), peer)
-    else {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let (Some(on_upgrade), Some(peer)) = (request.extensions_mut().remove::<OnUpgrade>(), peer) else {
         return refuse(
             StatusCode::UPGRADE_REQUIRED,
             Code::InvalidRequest,
@@ -91,24 +78,20 @@ pub async fn upgrade(fanout: Fanout, mut request: Request) -> Response {
         }
     });
     let mut response = handshake.map(|()| axum::body::Body::empty());
-    response.headers_mut().insert(
-        header::SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(subprotocol),
-    );
+    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     response
 }
 
 /// The first of the client's offers that is spoken here.
 fn choose_subprotocol(headers: &HeaderMap) -> Option<(&'static str, Codec)> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    offers
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .find_map(|offer| match offer.trim() {
+    offers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).find_map(|offer| {
+        match offer.trim() {
             SUBPROTOCOL_BINARY => Some((SUBPROTOCOL_BINARY, Codec::Binary)),
             SUBPROTOCOL_JSON => Some((SUBPROTOCOL_JSON, Codec::Json)),
             _ => None,
-        })
+        }
+    })
 }
 
 /// Takes the socket, and what was read from it beyond the request, out of hyper and tokio.
@@ -131,10 +114,7 @@ mod tests {
     fn offered(values: &[&'static str]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(
-                header::SEC_WEBSOCKET_PROTOCOL,
-                HeaderValue::from_static(value),
-            );
+            headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value));
         }
         choose_subprotocol(&headers).map(|(name, _)| name)
     }
@@ -145,10 +125,7 @@ mod tests {
             offered(&["enfilade.proto.v2, enfilade.json.v1 ,enfilade.proto.v1"]),
             Some(SUBPROTOCOL_JSON)
         );
-        assert_eq!(
-            offered(&["graphql-ws", "enfilade.proto.v1"]),
-            Some(SUBPROTOCOL_BINARY)
-        );
+        assert_eq!(offered(&["graphql-ws", "enfilade.proto.v1"]), Some(SUBPROTOCOL_BINARY));
         assert_eq!(offered(&["enfilade.proto"]), None);
         assert_eq!(offered(&[]), None);
     }

@@ -1,0 +1,497 @@
+//! One live room: its authority, and the task that does what the authority wants.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use enfilade_core::authority::{
+    Appended, Authority, AuthorityConfig, ConnId, Effect, HistoryReader, Loaded, RoomRequest,
+};
+use enfilade_core::policy::{self, Actor};
+use enfilade_core::state::SnapshotFor;
+use enfilade_core::v1::server_frame::Body as Frame;
+use enfilade_core::{Code, Millis, Position, RoomId, Tier, limits, v1};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::encode::{channel, encode_frame, encode_shared, lane, socket};
+use super::{CALLERS, IDLE, Refused, RoomMessage, Rooms};
+use crate::net::{self, Frames};
+use crate::store::{self, StoreError};
+
+/// Messages that are taken at a time, so that what they entail is batched.
+const MESSAGES_AT_ONCE: usize = 256;
+
+/// Runs the room's task until it is idle, and begins anew when it fails: the store has all that was acknowledged.
+pub(super) async fn supervise(rooms: Rooms, room: RoomId, alias: u32, messages: mpsc::Receiver<RoomMessage>) {
+    let subscribed = Subscribed::default();
+    let task = RoomTask::new(rooms.clone(), room.clone(), alias, subscribed.clone());
+    if let Err(failure) = tokio::spawn(task.run(messages)).await {
+        tracing::error!(%room, %failure, "a room has failed; its clients resume from the store");
+        metrics::counter!("enfilade_room_failures_total").increment(1);
+        rooms.forget(&room, alias);
+        // Their subscriptions end with the task, so they are told to come back.
+        for conn in subscribed.take() {
+            let (channels, fanout) = ([Tier::Active, Tier::Background], &rooms.shared.fanout);
+            channels.into_iter().for_each(|tier| fanout.unsubscribe(socket(conn), channel(alias, tier)));
+            let error = v1::Error {
+                code: Code::Internal.number(),
+                reason: Code::Internal.text().into(),
+                room_id: room.as_str().into(),
+                ..Default::default()
+            };
+            rooms.send(conn, net::Lane::Control, Frame::Error(error));
+        }
+    }
+}
+
+impl Rooms {
+    fn forget(&self, room: &RoomId, alias: u32) {
+        let mut table = self.table();
+        if table.get(room).is_some_and(|live| live.alias == alias) {
+            table.remove(room);
+        }
+    }
+
+    fn send(&self, conn: ConnId, lane: net::Lane, body: Frame) {
+        let conn = socket(conn);
+        let frame = v1::ServerFrame { body: Some(body) };
+        self.shared.fanout.send(conn, lane, encode_frame(conn.codec(), &frame));
+    }
+}
+
+/// The connections that a room's task has subscribed, known beyond the task's end.
+#[derive(Clone, Default)]
+struct Subscribed(Arc<Mutex<BTreeSet<ConnId>>>);
+
+impl Subscribed {
+    fn set(&self, conn: ConnId, subscribed: bool) {
+        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if subscribed {
+            set.insert(conn)
+        } else {
+            set.remove(&conn)
+        };
+    }
+
+    fn take(&self) -> BTreeSet<ConnId> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the store has answered.
+enum Answer {
+    Loaded(Result<Option<store::Loaded>, StoreError>),
+    Claimed(Result<u64, StoreError>),
+    Appended(Result<store::Appended, StoreError>, Box<v1::RoomSummary>),
+    Entries(Result<store::Page, StoreError>),
+    History(HistoryReader, Result<store::Page, StoreError>),
+    Leases(Result<Vec<store::Lease>, StoreError>),
+    Nothing,
+}
+
+struct RoomTask {
+    rooms: Rooms,
+    room: RoomId,
+    alias: u32,
+    authority: Authority,
+    subscribed: Subscribed,
+    work: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Callers within the server who wait for a submission.
+    calls: HashMap<ConnId, oneshot::Sender<Result<Position, Refused>>>,
+    /// Callers within the server who wait for a page.
+    pages: HashMap<ConnId, oneshot::Sender<Result<v1::HistoryPage, Code>>>,
+    /// Callers within the server who wait until the room is loaded.
+    readers: Vec<(Arc<Actor>, oneshot::Sender<Result<v1::RoomSnapshot, Code>>)>,
+    /// Requests of the inbox's user that wait until it is loaded.
+    lists: Vec<(ConnId, v1::RoomListRequest)>,
+    is_loaded: bool,
+    /// The store can't give the room: why.
+    broken: Option<Code>,
+}
+
+impl RoomTask {
+    fn new(rooms: Rooms, room: RoomId, alias: u32, subscribed: Subscribed) -> RoomTask {
+        let config = AuthorityConfig {
+            node: rooms.shared.node.clone(),
+            alias,
+            heartbeat_interval: rooms.shared.heartbeat_interval,
+        };
+        let authority = Authority::new(room.clone(), config, random_seed(), now());
+        RoomTask {
+            rooms,
+            room,
+            alias,
+            authority,
+            subscribed,
+            work: FuturesUnordered::new(),
+            calls: HashMap::new(),
+            pages: HashMap::new(),
+            readers: Vec::new(),
+            lists: Vec::new(),
+            is_loaded: false,
+            broken: None,
+        }
+    }
+
+    async fn run(mut self, mut messages: mpsc::Receiver<RoomMessage>) {
+        let mut batch = Vec::with_capacity(MESSAGES_AT_ONCE);
+        let mut stopping = self.rooms.shared.stopping.subscribe();
+        let mut idle_since = Instant::now();
+        loop {
+            self.do_effects();
+            if self.broken.is_some() {
+                return self.end_broken(messages);
+            }
+            let is_stopping = *stopping.borrow_and_update();
+            let is_idle = self.is_idle();
+            if !is_idle {
+                idle_since = Instant::now();
+            }
+            let may_end = is_idle && (is_stopping || idle_since.elapsed() >= IDLE);
+            if (may_end || (is_stopping && self.is_settled())) && self.end(&mut messages) {
+                return;
+            }
+            let deadline = self.authority.next_deadline().map(|(at, _)| until(at));
+            let idle_end = is_idle.then(|| idle_since + IDLE);
+            let wake = [deadline, idle_end].into_iter().flatten().min();
+            tokio::select! {
+                Some(answer) = self.work.next(), if !self.work.is_empty() => self.handle_answer(answer),
+                count = messages.recv_many(&mut batch, MESSAGES_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    batch.drain(..).for_each(|message| self.handle_message(message));
+                }
+                () = sleep_until(wake), if wake.is_some() => self.authority.handle_timeout(now()),
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.authority.is_idle() && self.is_settled()
+    }
+
+    /// Whether nobody within the server, nor the store, is waited for.
+    fn is_settled(&self) -> bool {
+        self.work.is_empty() && self.calls.is_empty() && self.pages.is_empty() && self.readers.is_empty()
+    }
+
+    /// Leaves the table unless a message has come in the meantime.
+    fn end(&self, messages: &mut mpsc::Receiver<RoomMessage>) -> bool {
+        let mut table = self.rooms.table();
+        if !messages.is_empty() {
+            return false;
+        }
+        if table.get(&self.room).is_some_and(|live| live.alias == self.alias) {
+            table.remove(&self.room);
+        }
+        true
+    }
+
+    /// Everybody who waits is told; the next request begins anew.
+    fn end_broken(mut self, mut messages: mpsc::Receiver<RoomMessage>) {
+        let code = self.broken.unwrap_or(Code::Internal);
+        self.rooms.forget(&self.room, self.alias);
+        messages.close();
+        while let Ok(message) = messages.try_recv() {
+            self.handle_message(message);
+        }
+        self.authority.give_up(code);
+        self.do_effects();
+        for (_, answer) in self.readers.drain(..) {
+            drop(answer.send(Err(code)));
+        }
+    }
+
+    fn handle_message(&mut self, message: RoomMessage) {
+        let now = now();
+        match message {
+            RoomMessage::Request { conn, actor, request } => match request {
+                RoomRequest::SetTier(want) => self.authority.set_tier(conn, &actor, want, now),
+                RoomRequest::Submit(submit) => self.authority.submit(conn, &actor, submit, now),
+                RoomRequest::History(request) => self.authority.history(conn, &actor, request),
+                RoomRequest::Signal(client, signal) => self.authority.signal(&actor, client, signal),
+                RoomRequest::Leave => self.authority.unsubscribe(conn, now),
+            },
+            RoomMessage::Call { actor, submit, answer } => {
+                let conn = self.rooms.next_caller();
+                self.calls.insert(conn, answer);
+                self.authority.submit(conn, &actor, submit, now);
+            }
+            RoomMessage::Read { actor, answer } => {
+                self.readers.push((actor, answer));
+                self.answer_readers();
+            }
+            RoomMessage::History { actor, request, answer } => {
+                let conn = self.rooms.next_caller();
+                self.pages.insert(conn, answer);
+                self.authority.history(conn, &actor, request);
+            }
+            RoomMessage::List { conn, request } => {
+                self.lists.push((conn, request));
+                self.answer_lists();
+            }
+            RoomMessage::Deliver { reply, body } => self.authority.deliver(reply, body, now),
+            RoomMessage::Delivered { delivery, settled } => {
+                self.authority.handle_delivered(delivery, settled)
+            }
+            RoomMessage::Hint { head } => self.authority.handle_hint(head),
+        }
+    }
+
+    fn do_effects(&mut self) {
+        while let Some(effect) = self.authority.poll_effect() {
+            self.do_effect(effect);
+        }
+    }
+
+    fn do_effect(&mut self, effect: Effect) {
+        let fanout = &self.rooms.shared.fanout;
+        match effect {
+            Effect::Send { conn, lane: _, frame } if conn.0 >= CALLERS => self.answer_caller(conn, *frame),
+            Effect::Send { conn, lane: l, frame } => {
+                let conn = socket(conn);
+                fanout.send(conn, lane(l), encode_frame(conn.codec(), &frame));
+            }
+            Effect::Broadcast { tier, lane: l, frame } => {
+                let channel = channel(self.alias, tier);
+                let frames: Frames = encode_shared(fanout.interest(channel), &self.room, *frame);
+                fanout.publish(channel, lane(l), 0, frames);
+            }
+            Effect::Subscribe { conn, tier } => {
+                for each in [Tier::Active, Tier::Background] {
+                    if tier != Some(each) {
+                        fanout.unsubscribe(socket(conn), channel(self.alias, each));
+                    }
+                }
+                if let Some(tier) = tier {
+                    fanout.subscribe(socket(conn), channel(self.alias, tier));
+                }
+                self.subscribed.set(conn, tier.is_some());
+            }
+            Effect::Deliver { to, reply, body } => {
+                // Where the other room is overloaded, the delivery is repeated.
+                drop(self.rooms.tell(&to, RoomMessage::Deliver { reply, body }));
+            }
+            Effect::Delivered { reply, settled } => {
+                let delivered = RoomMessage::Delivered { delivery: reply.delivery, settled };
+                drop(self.rooms.tell(&reply.room, delivered));
+            }
+            Effect::Occupied { count, users } => self.rooms.directory().occupy(&self.room, count, users),
+            effect => self.ask_store(effect),
+        }
+    }
+
+    fn ask_store(&mut self, effect: Effect) {
+        let (store, room) = (self.rooms.shared.store.clone(), self.room.clone());
+        let node = self.rooms.shared.node.clone();
+        let answer: BoxFuture<'static, Answer> = match effect {
+            Effect::Load => Box::pin(async move { Answer::Loaded(store.load(&room).await) }),
+            Effect::Claim { epoch } => {
+                Box::pin(async move { Answer::Claimed(store.claim(&room, epoch).await) })
+            }
+            Effect::Append { expected, batch, summary } => Box::pin(async move {
+                let batch = batch.into_iter().map(Bytes::from).collect();
+                // Inboxes are in nobody's list.
+                let row = match room.inbox_owner() {
+                    Some(_) => Bytes::new(),
+                    None => v1::RoomSummary { user_count: 0, users: Vec::new(), ..(*summary).clone() }
+                        .encode_to_vec()
+                        .into(),
+                };
+                Answer::Appended(store.append(&room, expected, batch, row).await, summary)
+            }),
+            Effect::Read { after } => Box::pin(async move {
+                let (limit, bytes) = (store::Limits::PAGE_ENTRIES, store::Limits::PAGE_BYTES);
+                Answer::Entries(store.read(&room, after.next(), limit, bytes).await)
+            }),
+            Effect::ReadHistory { reader, from_seq } => {
+                let from = Position { seq: from_seq, ..self.authority.state().position() };
+                Box::pin(async move {
+                    let limit = reader.before_seq.saturating_sub(from_seq) as usize;
+                    let page = store.read(&room, from, limit, store::Limits::PAGE_BYTES).await;
+                    Answer::History(reader, page)
+                })
+            }
+            Effect::PutSnapshot { position, snapshot } => Box::pin(async move {
+                if let Err(error) = store.put_snapshot(&room, position, snapshot.into()).await {
+                    tracing::warn!(%room, %error, "a snapshot was not stored; the next one will be");
+                }
+                Answer::Nothing
+            }),
+            Effect::PublishLease { record } => Box::pin(async move {
+                let lease = Duration::from_millis(limits::LEASE);
+                drop(store.put_lease(&room, &node, record.into(), lease).await);
+                Answer::Nothing
+            }),
+            Effect::ReadLeases => Box::pin(async move { Answer::Leases(store.leases(&room).await) }),
+            // Done before.
+            _ => return,
+        };
+        self.work.push(answer);
+    }
+
+    fn handle_answer(&mut self, answer: Answer) {
+        let now = now();
+        match answer {
+            Answer::Loaded(Ok(loaded)) => {
+                let loaded = loaded.map(|loaded| Loaded {
+                    epoch: loaded.head.epoch,
+                    snapshot: loaded.snapshot.map(|(_, bytes)| bytes.into()),
+                    entries: loaded.entries.into_iter().map(Vec::from).collect(),
+                });
+                match self.authority.handle_loaded(loaded.unwrap_or_default(), now) {
+                    Ok(()) => self.handle_state(),
+                    Err(code) => {
+                        tracing::error!(room = %self.room, %code, "what is stored of a room can't be read");
+                        self.broken = Some(Code::Internal);
+                    }
+                }
+            }
+            Answer::Loaded(Err(error)) => {
+                tracing::error!(room = %self.room, %error, "a room was not loaded");
+                self.broken = Some(Code::StoreUnavailable);
+            }
+            Answer::Claimed(epoch) => self.authority.handle_claimed(epoch.ok(), now),
+            Answer::Appended(Ok(store::Appended::Done { .. }), summary) => {
+                if self.room.inbox_owner().is_none() {
+                    self.rooms.directory().update(*summary);
+                }
+                self.authority.handle_appended(Appended::Done, now);
+            }
+            Answer::Appended(Ok(store::Appended::Conflict { head, missing }), _) => {
+                let missing = missing.into_iter().map(Vec::from).collect();
+                self.authority.handle_appended(Appended::Conflict { head, missing }, now);
+            }
+            Answer::Appended(Err(error), _) => {
+                tracing::error!(room = %self.room, %error, "entries were not stored; their authors try again");
+                self.authority.handle_appended(Appended::Failed, now);
+            }
+            Answer::Entries(page) => {
+                let page = page.ok().map(|page| {
+                    let entries = page.entries.into_iter().map(|(_, bytes)| Vec::from(bytes)).collect();
+                    (page.head, entries)
+                });
+                self.authority.handle_entries(page, now);
+                self.handle_state();
+            }
+            Answer::History(reader, page) => {
+                let entries = page
+                    .ok()
+                    .map(|page| page.entries.into_iter().map(|(_, bytes)| Vec::from(bytes)).collect());
+                self.authority.handle_history(reader, entries);
+            }
+            Answer::Leases(Ok(leases)) => {
+                let record = |lease: store::Lease| {
+                    (lease.node, lease.note.into(), now + lease.remaining.as_millis() as u64)
+                };
+                self.authority.handle_leases(leases.into_iter().map(record).collect(), now);
+            }
+            Answer::Leases(Err(_)) | Answer::Nothing => {}
+        }
+    }
+
+    /// The state has become known: those who wait for it are answered.
+    fn handle_state(&mut self) {
+        self.is_loaded = true;
+        self.answer_readers();
+        self.answer_lists();
+    }
+
+    fn answer_readers(&mut self) {
+        if !self.is_loaded {
+            return;
+        }
+        let state = self.authority.state();
+        for (actor, answer) in self.readers.drain(..) {
+            let snapshot = match state.exists() {
+                false => Err(Code::UnknownRoom),
+                true if !policy::may_read(&actor, state) => Err(Code::Forbidden),
+                true => Ok(state.snapshot(SnapshotFor::Client { messages: limits::JOIN_MESSAGES })),
+            };
+            drop(answer.send(snapshot));
+        }
+    }
+
+    fn answer_lists(&mut self) {
+        if !self.is_loaded {
+            return;
+        }
+        for (conn, request) in std::mem::take(&mut self.lists) {
+            let list = self.rooms.directory().page(self.authority.state().inbox(), &request);
+            self.rooms.send(conn, net::Lane::Control, Frame::RoomList(list));
+        }
+    }
+
+    /// What would go to a socket goes to somebody within the server.
+    fn answer_caller(&mut self, conn: ConnId, frame: v1::ServerFrame) {
+        match frame.body {
+            Some(Frame::Ack(ack)) => {
+                if let Some(answer) = self.calls.remove(&conn) {
+                    drop(answer.send(Ok(ack.position.map(Position::from).unwrap_or_default())));
+                }
+            }
+            Some(Frame::Rejection(rejection)) => {
+                let code = Code::from_number(rejection.code).unwrap_or(Code::Internal);
+                if let Some(answer) = self.calls.remove(&conn) {
+                    drop(answer.send(Err(Refused { code, retry_after: rejection.retry_after })));
+                }
+            }
+            Some(Frame::HistoryPage(page)) => {
+                if let Some(answer) = self.pages.remove(&conn) {
+                    drop(answer.send(Ok(page)));
+                }
+            }
+            Some(Frame::Error(error)) => {
+                if let Some(answer) = self.pages.remove(&conn) {
+                    drop(answer.send(Err(Code::from_number(error.code).unwrap_or(Code::Internal))));
+                }
+            }
+            _ => {}
+        }
+        // A refusal of a caller holds back nothing: the caller is gone.
+        self.authority.unsubscribe(conn, now());
+    }
+}
+
+impl Drop for RoomTask {
+    fn drop(&mut self) {
+        metrics::counter!("enfilade_rooms_ended_total").increment(1);
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(since.as_millis() as u64)
+}
+
+fn until(at: Millis) -> Instant {
+    Instant::now() + Duration::from_millis(at.since(now()))
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn random_seed() -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        // Epochs must differ between processes and rooms; the clock does for that.
+        Err(_) => now().0.rotate_left(20) ^ SEED_SALT.fetch_add(1, Ordering::Relaxed),
+    }
+}
+
+static SEED_SALT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
