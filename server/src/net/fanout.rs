@@ -46,7 +46,7 @@ impl Command {
 /// One shard's queue. It wakes the shard when something comes into an empty one.
 pub(super) struct Queue {
     commands: Mutex<Vec<Command>>,
-    /// Weight of what is queued, or taken and not yet worked off.
+    /// Weight of what is queued.
     weight: AtomicUsize,
     waker: mio::Waker,
     /// Connections that the shard has, or has been given.
@@ -84,10 +84,13 @@ impl Queue {
     }
 }
 
+/// Subscribers by shard.
+type Counts = HashMap<(Channel, Codec), Box<[u32]>>;
+
 /// Which shards have subscribers of which channel. Counted by whoever subscribes, before the shard hears of it, so that
 /// a publication that follows a subscription on one thread is never missed.
 pub(super) struct Subscriptions {
-    parts: Box<[Mutex<HashMap<(Channel, Codec), Box<[u32]>>>]>,
+    parts: Box<[Mutex<Counts>]>,
     hasher: RandomState,
     shards: usize,
 }
@@ -101,7 +104,7 @@ impl Subscriptions {
         }
     }
 
-    fn part(&self, channel: Channel) -> MutexGuard<'_, HashMap<(Channel, Codec), Box<[u32]>>> {
+    fn part(&self, channel: Channel) -> MutexGuard<'_, Counts> {
         lock(&self.parts[self.hasher.hash_one(channel) as usize % INTEREST_PARTS])
     }
 

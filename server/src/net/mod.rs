@@ -25,8 +25,14 @@ pub mod accept;
 pub mod frame;
 pub mod upgrade;
 
+mod backlog;
+mod batch;
+mod counters;
 mod fanout;
+mod hub;
+mod inbound;
 mod shard;
+mod wheel;
 
 /// What somebody publishes to: a number that the caller hands out. [`EVERYBODY`] is taken.
 pub type Channel = u32;
