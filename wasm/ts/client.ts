@@ -1,8 +1,281 @@
-import { errorNamed } from "./errors.js";
-import type { Client, ClientOptions } from "./types.js";
+import { type CoreEvent, type Drained, EnfiladeCore, type Refused } from "./bindgen/enfilade_wasm.js";
+import { NONE, NOT_CONNECTED } from "./empty.js";
+import { codedError, errorNamed, refusal } from "./errors.js";
+import { isReady } from "./init.js";
+import { watchPage } from "./page.js";
+import { LiveRoom } from "./room.js";
+import { Schedule } from "./schedule.js";
+import { LocalRecords, Records } from "./storage.js";
+import { type Changeable, call, Pulled, share, shareRows } from "./store.js";
+import { TokenSource } from "./token.js";
+import type {
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ConnectionSnapshot,
+  CreateRoomInput,
+  NotificationRow,
+  Readable,
+  Room,
+  RoomRow,
+  Traffic,
+  Visibility,
+} from "./types.js";
 
-/** Makes a client. It holds no connection until {@link Client.connect}. */
+/** The package's name and version, for the server's log. */
+const AGENT = "enfilade-js/0.1.0";
+/** React tears views down and builds them up again within a moment; a room that was left for less never left its tier. */
+const ACTIVE_GRACE_MS = 150;
+
+const VISIBILITIES: Readonly<Record<Visibility, number>> = { public: 0, unlisted: 1, private: 2 };
+
+/** Makes a client. It holds no connection until {@link Client.connect}. Throws `not_initialised` before `init`. */
 export function createClient(options: ClientOptions): Client {
-  void options;
-  throw errorNamed("not_initialised");
+  if (!isReady()) throw errorNamed("not_initialised");
+  return new LiveClient(options, (config, wake) => new EnfiladeCore(config, wake));
+}
+
+/** The address of the socket of a server. */
+export function socketUrl(url: string | URL): string {
+  const address = new URL(url);
+  if (address.protocol === "ws:" || address.protocol === "wss:") return address.href;
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  address.pathname = `${address.pathname.replace(/\/$/, "")}/ws`;
+  return address.href;
+}
+
+type MakeCore = (...args: ConstructorParameters<typeof EnfiladeCore>) => EnfiladeCore;
+type Listeners = { [Name in keyof ClientEvents]?: Set<(event: ClientEvents[Name]) => void> };
+
+/**
+ * The client over a handle of the core.
+ *
+ * The core calls `wake`, and nothing else of ours. What it has to say is drained; views are pulled by those who look.
+ */
+export class LiveClient implements Client {
+  readonly connection: Readable<ConnectionSnapshot>;
+  readonly rooms: Readable<readonly RoomRow[]>;
+  readonly notifications: Readable<readonly NotificationRow[]>;
+
+  #core: EnfiladeCore;
+  #connection: Pulled<ConnectionSnapshot>;
+  #rooms: Pulled<readonly RoomRow[]>;
+  #notifications: Pulled<readonly NotificationRow[]>;
+  #handles = new Map<string, LiveRoom>();
+  #schedule: Schedule;
+  #token: TokenSource;
+  #records: Records;
+  #listeners: Listeners = {};
+  /** What to tell at the next opportunity. */
+  #changed = new Set<Changeable>();
+  #events: (() => void)[] = [];
+  #restored = false;
+  #wanted = false;
+  #disposed = false;
+  #endings: (() => void)[] = [];
+
+  constructor(options: ClientOptions, makeCore: MakeCore) {
+    const url = socketUrl(options.url);
+    this.#schedule = new Schedule(() => this.#tell());
+    this.#core = makeCore(
+      {
+        url,
+        agent: options.agent ? `${options.agent} ${AGENT}` : AGENT,
+        backgroundFor: options.backgroundFor,
+        cachedFor: options.cachedFor,
+        cachedRooms: options.cachedRooms,
+        activeGrace: options.activeGrace ?? ACTIVE_GRACE_MS,
+      },
+      () => this.#schedule.paced(),
+    );
+    this.connection = this.#connection = new Pulled(NOT_CONNECTED, (before) => this.#pullConnection(before));
+    this.rooms = this.#rooms = new Pulled<readonly RoomRow[]>(
+      NONE,
+      (before) => (this.#disposed ? before : shareRows(before, this.#core.rooms())),
+      (watched) => this.#disposed || this.run((core) => core.watch_rooms(watched)),
+    );
+    this.notifications = this.#notifications = new Pulled<readonly NotificationRow[]>(NONE, (before) =>
+      this.#disposed ? before : shareRows(before, this.#core.notifications()),
+    );
+    this.#token = new TokenSource(
+      options.token,
+      (token) => this.#disposed || this.run((core) => core.set_token(token)),
+      (error) => this.#emit("error", error),
+    );
+    const adapter = options.storage === undefined ? localRecords(url) : options.storage;
+    this.#records = new Records(adapter, (error) => this.#emit("storage", error));
+    this.#endings.push(
+      watchPage(
+        (what) => this.run((core) => core.network(what)),
+        () => this.#drain(),
+      ),
+    );
+    void this.#restore();
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  readonly room = (id: string): Room => {
+    let room = this.#handles.get(id);
+    if (!room) {
+      room = new LiveRoom(id, this);
+      this.#handles.set(id, room);
+    }
+    return room;
+  };
+
+  readonly createRoom = ({ name, topic = "", visibility = "public" }: CreateRoomInput): Room =>
+    this.room(this.run((core) => core.create_room(name, topic, VISIBILITIES[visibility])));
+
+  readonly connect = (): void => {
+    this.#wanted = true;
+    this.run((core) => {
+      if (this.#restored) core.connect();
+    });
+  };
+
+  readonly disconnect = (): void => {
+    this.#wanted = false;
+    this.#token.stop();
+    this.run((core) => core.disconnect());
+  };
+
+  readonly logout = (): void => {
+    this.#wanted = false;
+    this.#token.stop();
+    this.run((core) => core.logout());
+  };
+
+  readonly dispose = (): void => {
+    if (this.#disposed) return;
+    // What the last commands want to be kept.
+    this.#drain();
+    this.#disposed = true;
+    this.#schedule.end();
+    this.#token.stop();
+    for (const end of this.#endings) end();
+    this.#records.close();
+    this.#core.dispose();
+    this.#core.free();
+  };
+
+  readonly traffic = (): Traffic => {
+    const [bytesIn = 0, bytesOut = 0, framesIn = 0, framesOut = 0] = this.run((core) => core.traffic());
+    return { bytesIn, bytesOut, framesIn, framesOut };
+  };
+
+  readonly on = <Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (event: ClientEvents[Name]) => void,
+  ): (() => void) => {
+    const listeners: Set<(event: ClientEvents[Name]) => void> = this.#listeners[name] ?? new Set();
+    (this.#listeners as Record<Name, typeof listeners>)[name] = listeners;
+    const entry = (event: ClientEvents[Name]) => listener(event);
+    listeners.add(entry);
+    return () => listeners.delete(entry);
+  };
+
+  /** Runs a command, and takes in what came of it: a view that is read next shows it. */
+  run<T>(command: (core: EnfiladeCore) => T): T {
+    if (this.#disposed) throw errorNamed("disposed");
+    try {
+      return command(this.#core);
+    } catch (error) {
+      throw isRefused(error) ? refusal(error) : error;
+    } finally {
+      this.#drain();
+    }
+  }
+
+  /** Reads from the core; `otherwise` when there is none any more. */
+  read<T>(otherwise: T, view: (core: EnfiladeCore) => T): T {
+    return this.#disposed ? otherwise : view(this.#core);
+  }
+
+  async #restore(): Promise<void> {
+    const records = await this.#records.load();
+    if (this.#disposed) return;
+    this.#restored = true;
+    this.run((core) => {
+      if (records.length > 0) core.restore(records);
+      if (this.#wanted) core.connect();
+    });
+  }
+
+  #pullConnection(before: ConnectionSnapshot): ConnectionSnapshot {
+    if (this.#disposed) return NOT_CONNECTED;
+    const { error, ...rest } = this.#core.connection();
+    return share(before, error === undefined ? rest : { ...rest, error: codedError(error) });
+  }
+
+  /** Takes out of the core what it has to say. Tells nobody yet. */
+  #drain(): void {
+    if (this.#disposed) return;
+    const drained: Drained = this.#core.drain();
+    if (drained.connection) this.#invalidate(this.#connection);
+    if (drained.rooms) this.#invalidate(this.#rooms);
+    if (drained.notifications) this.#invalidate(this.#notifications);
+    for (const event of drained.events) this.#take(event);
+    for (const changes of drained.changes) {
+      for (const view of this.#handles.get(changes.id)?.invalidate(changes) ?? NONE) this.#changed.add(view);
+    }
+    this.#records.write(drained.records);
+    if (this.#changed.size > 0 || this.#events.length > 0) this.#schedule.soon();
+  }
+
+  #invalidate(view: Changeable): void {
+    view.invalidate();
+    this.#changed.add(view);
+  }
+
+  /** Tells everybody what has changed since the last time, views first. */
+  #tell(): void {
+    this.#drain();
+    const views = [...this.#changed];
+    const events = this.#events;
+    this.#changed.clear();
+    this.#events = [];
+    for (const view of views) view.notify();
+    for (const event of events) event();
+  }
+
+  #take(event: CoreEvent): void {
+    switch (event.kind) {
+      case "token-needed":
+        this.#token.want();
+        break;
+      case "notified":
+        this.#emit("notified", event.notification);
+        break;
+      case "resynced":
+        this.#emit("resynced", { roomId: event.room, error: codedError(event.code) });
+        break;
+      case "error":
+        this.#emit("error", refusal(event));
+        break;
+      case "rejected": {
+        const text = this.#handles.get(event.room)?.textOf(event.op);
+        const error = refusal(event);
+        const seen = text === undefined ? {} : { text };
+        this.#emit("rejected", { roomId: event.room, opId: event.op, error, ...seen });
+      }
+    }
+  }
+
+  #emit<Name extends keyof ClientEvents>(name: Name, event: ClientEvents[Name]): void {
+    this.#events.push(() => {
+      for (const listener of [...(this.#listeners[name] ?? [])]) call(listener, event);
+    });
+    this.#schedule.soon();
+  }
+}
+
+function localRecords(url: string): LocalRecords | null {
+  return typeof localStorage === "undefined" ? null : new LocalRecords(new URL(url).host);
+}
+
+function isRefused(error: unknown): error is Refused {
+  return typeof error === "object" && error !== null && "code" in error && "retryAfter" in error;
 }

@@ -57,3 +57,12 @@ function retryOf(code: number): Retry {
   if ((code >= 3500 && code <= 3999) || (code >= 4600 && code <= 4999)) return "new-token";
   return "never";
 }
+
+/** An error out of what the core says of it. */
+export function refusal(said: {
+  readonly code: number;
+  readonly reason: string;
+  readonly retryAfter?: number;
+}): EnfiladeError {
+  return new EnfiladeError(codedError(said.code), { reason: said.reason, retryAfter: said.retryAfter ?? 0 });
+}

@@ -1,0 +1,130 @@
+import type { EnfiladeCore, RoomChanges } from "./bindgen/enfilade_wasm.js";
+import { NONE, unknownRoom } from "./empty.js";
+import { codedError, EnfiladeError } from "./errors.js";
+import { type Changeable, Pulled, share, shareRows } from "./store.js";
+import type { MemberRow, MessageRow, PostOptions, Readable, Room, RoomSnapshot, Tier } from "./types.js";
+
+/** A page of history. */
+const OLDER = 100;
+/** Beyond every ordinal. */
+const ALL = Number.MAX_SAFE_INTEGER;
+
+const TIERS: Readonly<Record<Tier, number>> = { unloaded: 0, cached: 1, background: 2, active: 3 };
+
+/** What a room needs of its client. */
+export interface RoomHost {
+  run<T>(command: (core: EnfiladeCore) => T): T;
+  read<T>(otherwise: T, view: (core: EnfiladeCore) => T): T;
+}
+
+/** A handle over the client's core. Methods may be taken off it: React's hooks hand them out one by one. */
+export class LiveRoom implements Room {
+  readonly id: string;
+  readonly view: Readable<RoomSnapshot>;
+  readonly messages: Readable<readonly MessageRow[]>;
+  readonly members: Readable<readonly MemberRow[]>;
+
+  #host: RoomHost;
+  #view: Pulled<RoomSnapshot>;
+  #messages: Pulled<readonly MessageRow[]>;
+  #members: Pulled<readonly MemberRow[]>;
+  /** Confirmed messages, ascending by ordinal, and those that wait behind them. */
+  #confirmed: readonly MessageRow[] = NONE;
+  #pending: readonly MessageRow[] = NONE;
+  #reset = false;
+
+  constructor(id: string, host: RoomHost) {
+    this.id = id;
+    this.#host = host;
+    this.view = this.#view = new Pulled(unknownRoom(id), (before) => this.#pullView(before));
+    this.messages = this.#messages = new Pulled<readonly MessageRow[]>(NONE, (before) =>
+      this.#pullMessages(before),
+    );
+    this.members = this.#members = new Pulled<readonly MemberRow[]>(NONE, (before) =>
+      host.read(before, (core) => shareRows(before, core.members(id))),
+    );
+  }
+
+  /** Marks what has changed as such, and returns it. */
+  invalidate({ reset, messages, pending, members }: RoomChanges): Changeable[] {
+    const changed: Changeable[] = [this.#view];
+    if (reset || messages || pending) changed.push(this.#messages);
+    if (reset || members) changed.push(this.#members);
+    this.#reset ||= reset;
+    for (const view of changed) view.invalidate();
+    return changed;
+  }
+
+  /** The text of a message that was seen waiting. */
+  textOf(op: string): string | undefined {
+    return this.#pending.find((row) => row.id === op)?.text;
+  }
+
+  readonly acquire = (): (() => void) => {
+    try {
+      this.#host.run((core) => core.acquire(this.id));
+    } catch (error) {
+      // The view says that there can't be such a room; a component that shows it need not fail.
+      if (error instanceof EnfiladeError && error.codeName === "invalid_room_id") return () => {};
+      throw error;
+    }
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#host.read(undefined, () => this.#host.run((core) => core.release(this.id)));
+    };
+  };
+
+  readonly setTier = (tier: Tier): void => this.#host.run((core) => core.set_tier(this.id, TIERS[tier]));
+
+  readonly post = (text: string, { mentions = NONE }: PostOptions = {}): string =>
+    this.#host.run((core) => core.post(this.id, text, [...mentions]));
+
+  readonly cancel = (id: string): boolean => this.#host.run((core) => core.cancel(this.id, id));
+
+  readonly join = (): void => void this.#host.run((core) => core.join(this.id));
+
+  readonly leave = (): void => void this.#host.run((core) => core.leave(this.id));
+
+  readonly markRead = (): void => this.#host.run((core) => core.mark_read(this.id));
+
+  readonly loadOlder = (limit = OLDER): void => this.#host.run((core) => core.load_older(this.id, limit));
+
+  readonly setDraft = (text: string): void => this.#host.run((core) => core.set_draft(this.id, text));
+
+  #pullView(before: RoomSnapshot): RoomSnapshot {
+    return this.#host.read(before, (core) => {
+      const { error, ...rest } = core.room(this.id);
+      return share(before, error === undefined ? rest : { ...rest, error: codedError(error) });
+    });
+  }
+
+  /** Takes over what was dropped and added at the ends; rows in between stay what they are. */
+  #pullMessages(before: readonly MessageRow[]): readonly MessageRow[] {
+    return this.#host.read(before, (core) => {
+      const confirmed = this.#reset
+        ? shareRows(this.#confirmed, core.messages(this.id, 0, ALL))
+        : this.#extend(core);
+      const pending = shareRows(this.#pending, core.pending(this.id));
+      this.#reset = false;
+      if (confirmed === this.#confirmed && pending === this.#pending) return before;
+      this.#confirmed = confirmed;
+      this.#pending = pending;
+      return pending.length === 0 ? confirmed : [...confirmed, ...pending];
+    });
+  }
+
+  #extend(core: EnfiladeCore): readonly MessageRow[] {
+    const first = core.first_ordinal(this.id);
+    if (first === 0) return NONE;
+    const known = this.#confirmed;
+    const kept =
+      (known[0]?.ordinal ?? first) < first ? known.filter(({ ordinal = 0 }) => ordinal >= first) : known;
+    const [lowest, highest] = [kept[0]?.ordinal, kept.at(-1)?.ordinal];
+    if (lowest === undefined || highest === undefined) return core.messages(this.id, 0, ALL);
+    const older = first < lowest ? core.messages(this.id, 0, lowest) : NONE;
+    const newer = core.messages(this.id, highest, ALL);
+    return older.length === 0 && newer.length === 0 ? kept : [...older, ...kept, ...newer];
+  }
+}
