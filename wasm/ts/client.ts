@@ -69,6 +69,7 @@ export class LiveClient implements Client {
   /** What to tell at the next opportunity. */
   #changed = new Set<Changeable>();
   #events: (() => void)[] = [];
+  #telling = false;
   #restored = false;
   #wanted = false;
   #disposed = false;
@@ -186,6 +187,7 @@ export class LiveClient implements Client {
       throw isRefused(error) ? refusal(error) : error;
     } finally {
       this.#drain();
+      if (this.#changed.size > 0) this.#schedule.soon();
     }
   }
 
@@ -222,7 +224,6 @@ export class LiveClient implements Client {
       for (const view of this.#handles.get(changes.id)?.invalidate(changes) ?? NONE) this.#changed.add(view);
     }
     this.#records.write(drained.records);
-    if (this.#changed.size > 0 || this.#events.length > 0) this.#schedule.soon();
   }
 
   #invalidate(view: Changeable): void {
@@ -232,7 +233,9 @@ export class LiveClient implements Client {
 
   /** Tells everybody what has changed since the last time, views first. */
   #tell(): void {
+    this.#telling = true;
     this.#drain();
+    this.#telling = false;
     const views = [...this.#changed];
     const events = this.#events;
     this.#changed.clear();
@@ -268,7 +271,8 @@ export class LiveClient implements Client {
     this.#events.push(() => {
       for (const listener of [...(this.#listeners[name] ?? [])]) call(listener, event);
     });
-    this.#schedule.soon();
+    // Unless it is just being told.
+    if (!this.#telling) this.#schedule.soon();
   }
 }
 

@@ -16,7 +16,7 @@ export function unknownRoom(id: string): RoomSnapshot {
   return Object.freeze({
     id,
     tier: "unloaded",
-    reason: Object.freeze({ code: "never_opened", text: "The room was not opened yet." }),
+    reason: Object.freeze({ code: "never_opened", text: "It has not been opened on this device." }),
     synced: "loading",
     epoch: 0,
     seq: 0,

@@ -1,0 +1,294 @@
+import type { CoreEvent, Drained, EnfiladeCore, Numbered, RoomChanges } from "../bindgen/enfilade_wasm.js";
+import { LiveClient } from "../client.js";
+import { unknownRoom } from "../empty.js";
+import type {
+  ClientOptions,
+  ConnectionSnapshot,
+  MemberRow,
+  MessageRow,
+  NotificationRow,
+  RoomRow,
+  RoomSnapshot,
+  StorageChange,
+} from "../types.js";
+
+interface FakeRoom {
+  view: Numbered<RoomSnapshot>;
+  confirmed: MessageRow[];
+  pending: MessageRow[];
+  holders: number;
+}
+
+/** A core in memory, without a network: tests say what comes in, and see what was called. */
+export class FakeCore implements EnfiladeCore {
+  readonly calls: string[] = [];
+  readonly pulls: string[] = [];
+  disposed = false;
+  #wake: () => void;
+  #isWaking = false;
+  #rooms = new Map<string, FakeRoom>();
+  #rows: RoomRow[] = [];
+  #counter = 0;
+  #connection: Numbered<ConnectionSnapshot> = { state: "idle", attempt: 0 };
+  #changed = { connection: false, rooms: false };
+  #changes = new Map<string, RoomChanges>();
+  #events: CoreEvent[] = [];
+  #records: StorageChange[] = [];
+
+  constructor(wake: () => void) {
+    this.#wake = wake;
+  }
+
+  /** Messages come in from others. */
+  receive(room: string, ...texts: string[]): void {
+    const { confirmed } = this.#room(room);
+    for (const text of texts) {
+      const ordinal = (confirmed.at(-1)?.ordinal ?? 0) + 1;
+      confirmed.push(message({ id: `2-${ordinal}`, text, ordinal, status: "sent" }));
+    }
+    this.#change(room, { messages: true });
+    this.#arrived();
+  }
+
+  /** Older messages come in. */
+  prepend(room: string, rows: MessageRow[]): void {
+    this.#room(room).confirmed.unshift(...rows);
+    this.#change(room, { messages: true });
+    this.#arrived();
+  }
+
+  /** Messages below this ordinal are not held any more. */
+  drop(room: string, before: number): void {
+    const held = this.#room(room);
+    held.confirmed = held.confirmed.filter(({ ordinal = 0 }) => ordinal >= before);
+    this.#change(room, { messages: true });
+    this.#arrived();
+  }
+
+  /** The first pending message gets its place. */
+  confirm(room: string): void {
+    const held = this.#room(room);
+    const row = held.pending.shift();
+    if (!row) throw new Error("nothing is pending");
+    const ordinal = (held.confirmed.at(-1)?.ordinal ?? 0) + 1;
+    held.confirmed.push({ ...row, ordinal, status: "sent", cancellable: false });
+    this.#change(room, { messages: true, pending: true });
+    this.#arrived();
+  }
+
+  replace(room: string, rows: MessageRow[]): void {
+    this.#room(room).confirmed = rows;
+    this.#change(room, { reset: true });
+    this.#arrived();
+  }
+
+  setView(room: string, part: Partial<Numbered<RoomSnapshot>>): void {
+    const held = this.#room(room);
+    held.view = { ...held.view, ...part };
+    this.#change(room, {});
+    this.#arrived();
+  }
+
+  list(rows: RoomRow[]): void {
+    this.#rows = rows;
+    this.#changed.rooms = true;
+    this.#arrived();
+  }
+
+  setConnection(view: Numbered<ConnectionSnapshot>): void {
+    this.#connection = view;
+    this.#changed.connection = true;
+    this.#arrived();
+  }
+
+  say(event: CoreEvent): void {
+    this.#events.push(event);
+    this.#arrived();
+  }
+
+  persist(...changes: StorageChange[]): void {
+    this.#records.push(...changes);
+    this.#arrived();
+  }
+
+  holders(room: string): number {
+    return this.#rooms.get(room)?.holders ?? 0;
+  }
+
+  restore(records: readonly (readonly [string, Uint8Array])[]): void {
+    this.calls.push(`restore ${records.map(([key]) => key)}`);
+  }
+  set_token(token: string): void {
+    this.calls.push(`set_token ${token}`);
+  }
+  connect(): void {
+    this.calls.push("connect");
+  }
+  disconnect(): void {
+    this.calls.push("disconnect");
+  }
+  logout(): void {
+    this.calls.push("logout");
+  }
+  dispose(): void {
+    this.disposed = true;
+  }
+  free(): void {}
+  network(what: number): void {
+    this.calls.push(`network ${what}`);
+  }
+  acquire(room: string): void {
+    if (room.includes(" ")) throw { code: 1002, retryAfter: 0, reason: "" };
+    this.calls.push(`acquire ${room}`);
+    this.#room(room).holders += 1;
+    this.#change(room, {});
+  }
+  release(room: string): void {
+    this.calls.push(`release ${room}`);
+    this.#room(room).holders -= 1;
+  }
+  set_tier(room: string, tier: number): void {
+    this.calls.push(`set_tier ${room} ${tier}`);
+  }
+  create_room(name: string): string {
+    this.calls.push(`create_room ${name}`);
+    return name;
+  }
+  join(room: string): string {
+    this.calls.push(`join ${room}`);
+    return "1-1";
+  }
+  leave(room: string): string {
+    this.calls.push(`leave ${room}`);
+    return "1-2";
+  }
+  post(room: string, text: string, mentions: string[]): string {
+    if (!text) throw { code: 1004, retryAfter: 0, reason: "" };
+    this.#counter += 1;
+    const id = `1-${this.#counter}`;
+    this.#room(room).pending.push(
+      message({ id, text, mentions, status: "queued", mine: true, cancellable: true }),
+    );
+    this.#change(room, { pending: true });
+    return id;
+  }
+  cancel(room: string, op: string): boolean {
+    const held = this.#room(room);
+    const before = held.pending.length;
+    held.pending = held.pending.filter(({ id }) => id !== op);
+    this.#change(room, { pending: true });
+    return held.pending.length < before;
+  }
+  mark_read(room: string): void {
+    this.calls.push(`mark_read ${room}`);
+  }
+  load_older(room: string, limit: number): void {
+    this.calls.push(`load_older ${room} ${limit}`);
+  }
+  set_draft(room: string, draft: string): void {
+    const held = this.#room(room);
+    held.view = { ...held.view, draft };
+    this.#change(room, {});
+  }
+  watch_rooms(on: boolean): void {
+    this.calls.push(`watch_rooms ${on}`);
+  }
+  drain(): Drained {
+    this.#isWaking = false;
+    const drained = {
+      ...this.#changed,
+      notifications: false,
+      changes: [...this.#changes.values()],
+      events: this.#events,
+      records: this.#records,
+    };
+    this.#changed = { connection: false, rooms: false };
+    this.#changes.clear();
+    this.#events = [];
+    this.#records = [];
+    return drained;
+  }
+  connection(): Numbered<ConnectionSnapshot> {
+    return { ...this.#connection };
+  }
+  traffic(): Float64Array {
+    return Float64Array.of(10, 20, 1, 2);
+  }
+  rooms(): RoomRow[] {
+    return structuredClone(this.#rows);
+  }
+  notifications(): NotificationRow[] {
+    return [];
+  }
+  room(room: string): Numbered<RoomSnapshot> {
+    this.pulls.push(`room ${room}`);
+    return structuredClone(this.#room(room).view);
+  }
+  members(): MemberRow[] {
+    return [];
+  }
+  first_ordinal(room: string): number {
+    return this.#room(room).confirmed[0]?.ordinal ?? 0;
+  }
+  messages(room: string, after: number, before: number): MessageRow[] {
+    const rows = this.#room(room).confirmed.filter(({ ordinal = 0 }) => ordinal > after && ordinal < before);
+    this.pulls.push(`messages ${room} ${rows.length}`);
+    return structuredClone(rows);
+  }
+  pending(room: string): MessageRow[] {
+    return structuredClone(this.#room(room).pending);
+  }
+
+  #room(id: string): FakeRoom {
+    const { error: _, ...view } = unknownRoom(id);
+    const room = this.#rooms.get(id) ?? { view, confirmed: [], pending: [], holders: 0 };
+    this.#rooms.set(id, room);
+    return room;
+  }
+
+  #change(id: string, change: Partial<RoomChanges>): void {
+    const none = { id, reset: false, messages: false, pending: false, members: false };
+    this.#changes.set(id, { ...(this.#changes.get(id) ?? none), ...change });
+  }
+
+  /** As the real one: the app is woken once until it drains, outside of whatever is going on. */
+  #arrived(): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    queueMicrotask(() => this.#isWaking && this.#wake());
+  }
+}
+
+/** A message, with what matters to the test. */
+export function message(part: Partial<MessageRow> & { id: string }): MessageRow {
+  return {
+    author: "ada",
+    authorName: "Ada",
+    at: 1,
+    text: "",
+    mentions: [],
+    status: "sent",
+    mine: false,
+    cancellable: false,
+    ...part,
+  };
+}
+
+/** A client over a fake core. */
+export function fakeClient(options: Partial<ClientOptions> = {}): { client: LiveClient; core: FakeCore } {
+  let core: FakeCore | undefined;
+  const client = new LiveClient(
+    { url: "http://localhost:1", token: "t", storage: null, ...options },
+    (_, wake) => {
+      core = new FakeCore(wake);
+      return core;
+    },
+  );
+  if (!core) throw new Error("the client made no core");
+  return { client, core };
+}
+
+/** Until everybody has been told. */
+export async function settled(): Promise<void> {
+  await new Promise((done) => setTimeout(done, 40));
+}
