@@ -71,7 +71,14 @@ function runInto(log, program, args, { env = {}, cwd = root, advice, limit = STE
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
-      env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env },
+      env: {
+        ...process.env,
+        NO_COLOR: "1",
+        CARGO_TERM_COLOR: "never",
+        TERM: "dumb",
+        CARGO_TARGET_DIR: targetDir,
+        ...env,
+      },
       stdio: ["ignore", log, log],
       // A group of its own, so that a limit or Ctrl-C ends browsers and servers of tests too.
       detached: true,
