@@ -14,10 +14,12 @@ use tokio::sync::broadcast;
 
 #[cfg(test)]
 mod contract;
+mod embedded;
 mod leases;
 mod limits;
 mod memory;
 
+pub use embedded::{EmbeddedStore, Options, Written};
 pub use limits::Limits;
 pub use memory::MemoryStore;
 

@@ -1,0 +1,283 @@
+//! Rooms in one file of the data folder. The default: no other service is needed.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{Position, RoomId};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use redb::{Database, ReadableDatabase};
+use tokio::sync::{Semaphore, broadcast};
+
+use self::file::StoreFile;
+use self::tables::View;
+use self::writer::Writer;
+use super::leases::Leases;
+use super::limits::{self, PageBounds};
+use super::{Appended, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+use crate::folder::DataFolder;
+
+mod file;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+/// Reads that run at the same time; a disk does not answer more of them sooner.
+const READS: usize = 8;
+/// Reads that wait for their turn; beyond, the answer would come too late to be of use.
+const READS_WAITING: usize = 8_192;
+
+/// Bounds of the embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Requests that may wait for the writer.
+    pub queue_requests: usize,
+    /// Bytes that may wait for the writer; one request is always taken.
+    pub queue_bytes: usize,
+    /// Memory for pages of the file.
+    pub cache_bytes: usize,
+    /// Free disk space below which writes are refused, while everything else still has some.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            queue_requests: 16_384,
+            queue_bytes: 64 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
+            reserve_bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+/// A store in a single file, for a single process.
+///
+/// Acknowledged means synced to disk. After a crash the file is checked and opened at its last commit. While there is
+/// no space on the disk, appends are answered with [`StoreError::Full`] and reads go on; as soon as there is space,
+/// appends go on too. Leases are held in memory and end with the process.
+///
+/// Dropping the last handle waits for the writer; [`close`](RoomStore::close) does so without blocking the thread.
+pub struct EmbeddedStore {
+    slot: Arc<Slot>,
+    file: Arc<StoreFile>,
+    writer: Writer,
+    reads: Semaphore,
+    reads_waiting: Semaphore,
+    leases: Leases,
+    // Unlocked after the file is closed.
+    _folder: Arc<DataFolder>,
+}
+
+/// How much a store has written, since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Transactions that were synced to disk.
+    pub commits: u64,
+    /// Requests that were answered, in those transactions or without one.
+    pub requests: u64,
+}
+
+impl EmbeddedStore {
+    /// Opens the store of a data folder, and makes it where there is none. Blocks; a large file that was not closed
+    /// is checked whole.
+    pub fn open(folder: Arc<DataFolder>, options: &Options) -> Result<EmbeddedStore> {
+        let file = Arc::new(StoreFile::new(folder.clone(), options.cache_bytes));
+        let slot = Arc::new(Slot { database: RwLock::new(Ok(file.open()?)) });
+        let writer = Writer::start(file.clone(), slot.clone(), options)?;
+        Ok(EmbeddedStore {
+            slot,
+            file,
+            writer,
+            reads: Semaphore::new(READS),
+            reads_waiting: Semaphore::new(READS + READS_WAITING),
+            leases: Leases::default(),
+            _folder: folder,
+        })
+    }
+
+    /// How much was written.
+    pub fn written(&self) -> Written {
+        let counts = &self.writer.counts;
+        Written {
+            commits: counts.commits.load(Ordering::Relaxed),
+            requests: counts.requests.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Reads in a transaction of its own, on a thread that may block.
+    async fn view<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&View) -> tables::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _place = self.reads_waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
+        let _turn = self.reads.acquire().await.map_err(|_| StoreError::closed())?;
+        let slot = self.slot.clone();
+        let file = self.file.clone();
+        let read = move || {
+            let read = slot.with(|database| {
+                let transaction = database.begin_read()?;
+                read(&View::open(&transaction)?)
+            })?;
+            read.map_err(|error| {
+                let failure = file.error(error);
+                tracing::error!("the store can't be read: {failure}");
+                if !matches!(failure, StoreError::Damaged(_)) {
+                    // After a failed read the library answers nothing more until the writer opens the file anew.
+                    slot.close(failure.clone());
+                }
+                failure
+            })
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|_| Err(self.file.damaged("reading it failed")))
+    }
+}
+
+/// The open file, or why there is none.
+struct Slot {
+    database: RwLock<Result<Database>>,
+}
+
+impl Slot {
+    fn with<T>(&self, work: impl FnOnce(&Database) -> T) -> Result<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        database.as_ref().map(work).map_err(StoreError::clone)
+    }
+
+    fn is_open(&self) -> bool {
+        self.with(|_| ()).is_ok()
+    }
+
+    /// Waits until nobody uses what was there, and returns it.
+    fn replace(&self, by: Result<Database>) -> Option<Database> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *database, by).ok()
+    }
+
+    /// Lets go of the file; from now on everything is answered with `reason`.
+    fn close(&self, reason: StoreError) {
+        if let Some(database) = self.replace(Err(reason)) {
+            file::discard(database);
+        }
+    }
+
+    fn open(&self, database: Database) {
+        self.replace(Ok(database));
+    }
+}
+
+impl RoomStore for EmbeddedStore {
+    fn load<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Option<Loaded>>> {
+        let room = room.clone();
+        self.view(move |view| view.load(&room)).boxed()
+    }
+
+    fn claim<'a>(&'a self, room: &'a RoomId, epoch: u64) -> BoxFuture<'a, Result<u64>> {
+        let room = room.clone();
+        async move {
+            limits::epoch(epoch)?;
+            self.writer.submit(0, move |tables| tables.claim(&room, epoch)).await
+        }
+        .boxed()
+    }
+
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomId,
+        expected: Position,
+        batch: Vec<Bytes>,
+        summary: Bytes,
+    ) -> BoxFuture<'a, Result<Appended>> {
+        let room = room.clone();
+        async move {
+            limits::append(expected, &batch, &summary)?;
+            let bytes = batch.iter().map(Bytes::len).sum::<usize>() + summary.len();
+            self.writer.submit(bytes, move |tables| tables.append(&room, expected, &batch, &summary)).await
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Page>> {
+        let room = room.clone();
+        self.view(move |view| view.read(&room, from, PageBounds::new(limit, max_bytes))).boxed()
+    }
+
+    fn put_snapshot<'a>(
+        &'a self,
+        room: &'a RoomId,
+        position: Position,
+        snapshot: Bytes,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let room = room.clone();
+        async move {
+            limits::snapshot(position, &snapshot)?;
+            let bytes = snapshot.len();
+            self.writer.submit(bytes, move |tables| tables.put_snapshot(&room, position, &snapshot)).await
+        }
+        .boxed()
+    }
+
+    fn trim<'a>(&'a self, room: &'a RoomId, before: Position) -> BoxFuture<'a, Result<u64>> {
+        let room = room.clone();
+        self.writer.submit(0, move |tables| tables.trim(&room, before)).boxed()
+    }
+
+    fn watch(&self) -> broadcast::Receiver<Hint> {
+        self.writer.hints()
+    }
+
+    fn put_lease<'a>(
+        &'a self,
+        room: &'a RoomId,
+        node: &'a str,
+        note: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<()>> {
+        let put = || {
+            limits::lease(node, &note, ttl)?;
+            self.slot.with(|_| ())?;
+            self.leases.put(room, node, note.clone(), ttl)
+        };
+        ready(put()).boxed()
+    }
+
+    fn leases<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Vec<Lease>>> {
+        ready(self.slot.with(|_| self.leases.of(room))).boxed()
+    }
+
+    fn summaries<'a>(
+        &'a self,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(RoomId, Bytes)>>> {
+        let after = after.cloned();
+        self.view(move |view| view.summaries(after.as_ref(), limit)).boxed()
+    }
+
+    fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>> {
+        let rooms = rooms.to_vec();
+        async move {
+            limits::rows(rooms.len())?;
+            self.view(move |view| view.summaries_of(&rooms)).await
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.writer.close().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
