@@ -1,5 +1,6 @@
 //! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
 
+pub mod auth;
 pub mod folder;
 pub mod net;
 pub mod rooms;
