@@ -1,1 +1,498 @@
+use alloc::string::String;
+use alloc::vec;
 
+use super::*;
+use crate::UserId;
+use crate::op;
+use crate::v1::room_state_sync::Data;
+use crate::v1::server_frame::Body as Frame;
+
+/// One room's authority over a log in memory, driven by hand.
+struct Room {
+    authority: Authority,
+    log: Vec<Vec<u8>>,
+    epoch: u64,
+    now: Millis,
+}
+
+fn actor(name: &str) -> Actor {
+    Actor::User { id: UserId::new(name).unwrap(), name: name.into() }
+}
+
+fn submit(client: u64, counter: u64, body: Body) -> v1::Submit {
+    v1::Submit {
+        room_id: "lobby".into(),
+        op_id: Some(v1::OpId { client, counter }),
+        op: op::encode(body),
+        ..Default::default()
+    }
+}
+
+fn create() -> Body {
+    Body::CreateRoom(v1::CreateRoom { name: "Lobby".into(), ..Default::default() })
+}
+
+fn join() -> Body {
+    Body::Join(v1::Join {})
+}
+
+fn post(text: &str, mentions: &[&str]) -> Body {
+    let mentions = mentions.iter().map(|user| String::from(*user)).collect();
+    Body::PostMessage(v1::PostMessage { text: text.into(), mentions, reply_to: None })
+}
+
+fn want(tier: Tier, base: Option<Position>) -> v1::SetTier {
+    v1::SetTier {
+        room_id: "lobby".into(),
+        tier: tier.wire().into(),
+        base: base.map(Position::wire),
+        seen: None,
+    }
+}
+
+impl Room {
+    fn new() -> Room {
+        Room::over(Vec::new(), 0)
+    }
+
+    fn over(log: Vec<Vec<u8>>, epoch: u64) -> Room {
+        let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+        let mut authority = Authority::new(RoomId::new("lobby").unwrap(), config, 1, Millis(0));
+        assert_eq!(authority.poll_effect(), Some(Effect::Load));
+        let loaded = Loaded { epoch, snapshot: None, entries: log.clone() };
+        authority.handle_loaded(loaded, Millis(0)).unwrap();
+        let mut room = Room { authority, log, epoch, now: Millis(0) };
+        room.run();
+        room
+    }
+
+    /// A room that ada has made and bob has joined.
+    fn with_two() -> Room {
+        let mut room = Room::new();
+        room.submit("ada", submit(1, 1, create()));
+        room.submit("bob", submit(2, 1, join()));
+        room
+    }
+
+    fn submit(&mut self, user: &str, submit: v1::Submit) -> Vec<Effect> {
+        let conn = ConnId(submit.op_id.unwrap().client);
+        self.authority.submit(conn, &actor(user), submit, self.now);
+        self.run()
+    }
+
+    fn set_tier(&mut self, conn: u64, user: &str, want: v1::SetTier) -> Vec<Effect> {
+        self.authority.set_tier(ConnId(conn), &actor(user), want, self.now);
+        self.run()
+    }
+
+    /// Does what the store would, and returns the rest.
+    fn run(&mut self) -> Vec<Effect> {
+        let mut rest = Vec::new();
+        while let Some(effect) = self.authority.poll_effect() {
+            match effect {
+                Effect::Claim { epoch } => {
+                    self.epoch = epoch;
+                    self.authority.handle_claimed(epoch, self.now);
+                }
+                Effect::Append { expected, batch, .. } => {
+                    let head = self.head();
+                    if expected == head {
+                        self.log.extend(batch);
+                        self.authority.handle_appended(Appended::Done, self.now);
+                    } else {
+                        let missing = self.log[expected.seq as usize..].to_vec();
+                        self.authority.handle_appended(Appended::Conflict { head, missing }, self.now);
+                    }
+                }
+                Effect::Read { after } => {
+                    let entries = self.log[after.seq as usize..].to_vec();
+                    self.authority.handle_entries(Some((self.head(), entries)), self.now);
+                }
+                other => rest.push(other),
+            }
+        }
+        rest
+    }
+
+    fn head(&self) -> Position {
+        Position { epoch: self.epoch, seq: self.log.len() as u64 }
+    }
+
+    /// Another node appends an operation.
+    fn append_elsewhere(&mut self, user: &str, client: u64, body: Body) {
+        let seq = self.log.len() as u64 + 1;
+        let entry = v1::Entry {
+            seq,
+            op_id: Some(v1::OpId { client, counter: 1 }),
+            author: user.into(),
+            author_name: user.into(),
+            at: self.now.0,
+            ordinal: 0,
+            op: op::encode(body),
+        };
+        self.log.push(prost::Message::encode_to_vec(&entry));
+    }
+}
+
+fn acks(effects: &[Effect]) -> Vec<(u64, u64)> {
+    let ack = |effect: &Effect| match effect {
+        Effect::Send { frame, .. } => match &frame.body {
+            Some(Frame::Ack(ack)) => Some((ack.op_id.unwrap().counter, ack.position.unwrap().seq)),
+            _ => None,
+        },
+        _ => None,
+    };
+    effects.iter().filter_map(ack).collect()
+}
+
+fn rejections(effects: &[Effect]) -> Vec<(u64, Code)> {
+    let rejection = |effect: &Effect| match effect {
+        Effect::Send { frame, .. } => match &frame.body {
+            Some(Frame::Rejection(rejection)) => {
+                Some((rejection.op_id.unwrap().counter, Code::from_number(rejection.code).unwrap()))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    effects.iter().filter_map(rejection).collect()
+}
+
+fn errors(effects: &[Effect]) -> Vec<Code> {
+    let error = |effect: &Effect| match effect {
+        Effect::Send { frame, .. } => match &frame.body {
+            Some(Frame::Error(error)) => Code::from_number(error.code),
+            _ => None,
+        },
+        _ => None,
+    };
+    effects.iter().filter_map(error).collect()
+}
+
+fn syncs(effects: &[Effect]) -> Vec<&v1::RoomStateSync> {
+    let sync = |effect| match effect {
+        &Effect::Send { ref frame, .. } | &Effect::Broadcast { ref frame, .. } => match &frame.body {
+            Some(Frame::RoomStateSync(sync)) => Some(sync),
+            _ => None,
+        },
+        _ => None,
+    };
+    effects.iter().filter_map(sync).collect()
+}
+
+fn delivered(effects: &[Effect]) -> Vec<(&str, &Body)> {
+    let delivery = |effect| match effect {
+        &Effect::Deliver { ref to, ref body, .. } => Some((to.as_str(), body)),
+        _ => None,
+    };
+    effects.iter().filter_map(delivery).collect()
+}
+
+#[test]
+fn operations_on_a_room_that_does_not_exist_leave_nothing_behind() {
+    let mut room = Room::new();
+    assert_eq!(rejections(&room.submit("ada", submit(1, 1, post("x", &[])))), [(1, Code::UnknownRoom)]);
+    assert_eq!(errors(&room.set_tier(1, "ada", want(Tier::Active, None))), [Code::UnknownRoom]);
+    assert_eq!((room.epoch, room.log.len()), (0, 0));
+    assert!(room.authority.is_idle());
+}
+
+#[test]
+fn what_waits_while_the_store_works_becomes_one_batch() {
+    let mut room = Room::with_two();
+    let (ada, now) = (actor("ada"), room.now);
+    for counter in 2..=9 {
+        room.authority.submit(ConnId(1), &ada, submit(1, counter, post("x", &[])), now);
+    }
+    let Some(Effect::Append { batch, .. }) = room.authority.poll_effect() else { panic!() };
+    assert_eq!(batch.len(), 1);
+    assert_eq!(room.authority.poll_effect(), None);
+    room.log.extend(batch);
+    room.authority.handle_appended(Appended::Done, now);
+    let sizes: Vec<usize> = core::iter::from_fn(|| room.authority.poll_effect())
+        .filter_map(|effect| match effect {
+            Effect::Append { batch, .. } => Some(batch.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sizes, [7]);
+}
+
+#[test]
+fn a_repeated_operation_is_acknowledged_at_its_first_place() {
+    let mut room = Room::with_two();
+    let first = room.submit("ada", submit(1, 2, post("hello", &[])));
+    let again = room.submit("ada", submit(1, 2, post("hello", &[])));
+    assert_eq!((acks(&first), acks(&again)), (vec![(2, 3)], vec![(2, 3)]));
+    assert_eq!(room.log.len(), 3);
+}
+
+#[test]
+fn an_operation_id_can_not_be_used_for_another_body_or_by_another_user() {
+    let mut room = Room::with_two();
+    room.submit("ada", submit(1, 2, post("hello", &[])));
+    assert_eq!(rejections(&room.submit("ada", submit(1, 2, post("bye", &[])))), [(2, Code::OpIdReused)]);
+    assert_eq!(rejections(&room.submit("bob", submit(1, 3, post("me", &[])))), [(3, Code::ClientIdTaken)]);
+    assert_eq!(room.log.len(), 3);
+}
+
+#[test]
+fn an_operation_that_a_later_one_has_overtaken_is_refused_for_good() {
+    let mut room = Room::with_two();
+    room.submit("ada", submit(1, 5, post("later", &[])));
+    assert_eq!(
+        rejections(&room.submit("ada", submit(1, 4, post("earlier", &[])))),
+        [(4, Code::OpSuperseded)]
+    );
+}
+
+#[test]
+fn what_follows_an_operation_that_was_put_off_waits_with_it() {
+    let mut room = Room::with_two();
+    let slow =
+        v1::SetConfig { slow_mode_enabled: Some(true), slow_mode_duration: Some(30), ..Default::default() };
+    room.submit("ada", submit(1, 2, Body::SetConfig(slow)));
+    room.now = Millis(1_000);
+    assert_eq!(acks(&room.submit("bob", submit(2, 2, post("one", &[])))), [(2, 4)]);
+    assert_eq!(rejections(&room.submit("bob", submit(2, 3, post("two", &[])))), [(3, Code::SlowMode)]);
+    // Leaving would be allowed by itself, but it was asked for after the message.
+    assert_eq!(
+        rejections(&room.submit("bob", submit(2, 4, Body::Leave(v1::Leave {})))),
+        [(4, Code::SlowMode)]
+    );
+    room.now = Millis(31_000);
+    assert_eq!(acks(&room.submit("bob", submit(2, 3, post("two", &[])))), [(3, 5)]);
+    assert_eq!(acks(&room.submit("bob", submit(2, 4, Body::Leave(v1::Leave {})))), [(4, 6)]);
+}
+
+#[test]
+fn a_lost_race_folds_what_is_missing_and_decides_anew() {
+    let mut room = Room::with_two();
+    room.set_tier(9, "bob", want(Tier::Active, None));
+    room.append_elsewhere("cleo", 3, join());
+    room.append_elsewhere("cleo", 3, Body::Leave(v1::Leave {}));
+    let effects = room.submit("ada", submit(1, 2, post("hello", &[])));
+    assert_eq!(acks(&effects), [(2, 5)]);
+    let told: Vec<u64> = syncs(&effects)
+        .iter()
+        .filter_map(|sync| match &sync.data {
+            Some(Data::DeltaUpdate(delta)) => Some(delta.entries.iter().map(|entry| entry.seq)),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(told, [3, 4, 5]);
+}
+
+#[test]
+fn after_a_failed_append_the_log_is_read_before_anything_else() {
+    let mut room = Room::with_two();
+    let (ada, now) = (actor("ada"), room.now);
+    room.authority.submit(ConnId(1), &ada, submit(1, 2, post("hello", &[])), now);
+    let Some(Effect::Append { batch, .. }) = room.authority.poll_effect() else { panic!() };
+    // The store has it, but the answer was lost.
+    room.log.extend(batch);
+    room.authority.handle_appended(Appended::Failed, now);
+    assert_eq!(rejections(&room.run()), [(2, Code::StoreUnavailable)]);
+    assert_eq!(
+        rejections(&room.submit("ada", submit(1, 2, post("hello", &[])))),
+        [(2, Code::StoreUnavailable)]
+    );
+    let (at, timer) = room.authority.next_deadline().unwrap();
+    assert_eq!(timer, Timer::Recovery);
+    room.now = at;
+    room.authority.handle_timeout(at);
+    room.run();
+    assert_eq!(acks(&room.submit("ada", submit(1, 2, post("hello", &[])))), [(2, 3)]);
+    assert_eq!(room.log.len(), 3);
+}
+
+#[test]
+fn opening_a_room_is_a_recovery_from_the_position_held() {
+    let mut room = Room::with_two();
+    for counter in 2..=6 {
+        room.submit("ada", submit(1, counter, post("x", &[])));
+    }
+    let at = |seq| Some(Position { epoch: room.epoch, seq });
+    let cases = [(at(7), vec![]), (at(4), vec![5, 6, 7]), (at(1), vec![2, 3, 4, 5, 6, 7])];
+    for (base, expected) in cases {
+        let effects = room.set_tier(9, "bob", want(Tier::Active, base));
+        let sync = syncs(&effects)[0];
+        assert_eq!((sync.room_id.as_str(), sync.alias, sync.sequence_number), ("lobby", 7, 7));
+        let Some(Data::DeltaUpdate(delta)) = &sync.data else { panic!("{base:?}: {sync:?}") };
+        assert_eq!(delta.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_position_of_another_epoch_or_from_the_future_is_named_and_replaced() {
+    let mut room = Room::with_two();
+    let other = Some(Position { epoch: room.epoch ^ 1, seq: 1 });
+    let ahead = Some(Position { epoch: room.epoch, seq: 99 });
+    for (base, code) in [(other, Code::EpochChanged), (ahead, Code::PositionAhead)] {
+        let effects = room.set_tier(9, "bob", want(Tier::Active, base));
+        assert_eq!(errors(&effects), [code]);
+        let Some(Data::BulkSync(bulk)) = &syncs(&effects)[0].data else { panic!() };
+        assert_eq!((bulk.reason, bulk.part, bulk.parts), (code.number(), 0, 1));
+    }
+}
+
+#[test]
+fn a_large_room_travels_in_parts_that_fit_into_frames() {
+    let mut room = Room::with_two();
+    for counter in 2..=60 {
+        room.submit("ada", submit(1, counter, post(&"x".repeat(3_900), &[])));
+    }
+    let effects = room.set_tier(9, "bob", want(Tier::Active, None));
+    let mut messages = 0;
+    let parts: Vec<_> = syncs(&effects)
+        .into_iter()
+        .filter_map(|sync| match &sync.data {
+            Some(Data::BulkSync(bulk)) => {
+                assert!(prost::Message::encoded_len(sync) <= limits::FRAME_BYTES);
+                messages += bulk.snapshot.as_ref().unwrap().timeline.len();
+                Some((bulk.part, bulk.parts))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!((parts, messages), (vec![(0, 4), (1, 4), (2, 4), (3, 4)], 59));
+}
+
+#[test]
+fn background_is_told_once_a_second_whatever_the_rate() {
+    let mut room = Room::with_two();
+    room.set_tier(9, "bob", want(Tier::Background, None));
+    let mut frames = 0;
+    for counter in 2..=101 {
+        frames += syncs(&room.submit("ada", submit(1, counter, post("x", &[])))).len();
+    }
+    assert_eq!(frames, 0);
+    room.now = Millis(limits::BACKGROUND_INTERVAL);
+    room.authority.handle_timeout(room.now);
+    let effects = room.run();
+    let Some(Data::StateUpdate(update)) = &syncs(&effects)[0].data else { panic!() };
+    assert_eq!((syncs(&effects).len(), update.recent.len(), update.messages), (1, 50, Some(100)));
+    assert_eq!(update.recent.last().unwrap().ordinal, 100);
+}
+
+#[test]
+fn joining_and_mentions_are_followed_up_and_repeated_until_settled() {
+    let mut room = Room::with_two();
+    let effects = room.submit("ada", submit(1, 2, post("hi @bob", &["bob", "bob", "nobody", "ada"])));
+    let deliveries = delivered(&effects);
+    assert_eq!(deliveries.len(), 1);
+    assert!(matches!(deliveries[0], ("inbox:bob", Body::Notify(notify)) if notify.ordinal == 1));
+    let reply = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Deliver { reply, .. } => Some(reply.delivery),
+            _ => None,
+        })
+    };
+    let number = reply(&effects).unwrap();
+    room.authority.handle_delivered(number, false);
+    room.now = Millis(10_000);
+    room.authority.handle_timeout(room.now);
+    let repeated = room.run();
+    assert!(delivered(&repeated).iter().any(|(to, _)| *to == "inbox:bob"));
+    (0..=number).for_each(|delivery| room.authority.handle_delivered(delivery, true));
+    assert!(room.authority.is_idle());
+}
+
+#[test]
+fn deliveries_that_change_nothing_leave_no_entry() {
+    let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+    let mut authority = Authority::new(RoomId::new("inbox:bob").unwrap(), config, 1, Millis(0));
+    authority.poll_effect();
+    authority.handle_loaded(Loaded::default(), Millis(0)).unwrap();
+    let mut inbox = Room { authority, log: Vec::new(), epoch: 0, now: Millis(0) };
+    let follow = |seq| {
+        let as_of = Some(v1::Position { epoch: 5, seq });
+        Body::FollowRoom(v1::FollowRoom { room_id: "lobby".into(), as_of })
+    };
+    let reply = || Reply { room: RoomId::new("lobby").unwrap(), delivery: 0 };
+    for (body, entries) in [(follow(2), 1), (follow(2), 1), (follow(1), 1)] {
+        inbox.authority.deliver(reply(), body, Millis(0));
+        let effects = inbox.run();
+        assert!(effects.contains(&Effect::Delivered { reply: reply(), settled: true }));
+        assert_eq!(inbox.log.len(), entries);
+    }
+}
+
+#[test]
+fn a_restarted_authority_has_the_same_state_and_knows_duplicates() {
+    let mut room = Room::with_two();
+    for counter in 2..=30 {
+        room.submit("ada", submit(1, counter, post("x", &["bob"])));
+    }
+    let digest = room.authority.state().digest();
+    let mut again = Room::over(room.log.clone(), room.epoch);
+    assert_eq!(again.authority.state().digest(), digest);
+    assert_eq!(acks(&again.submit("ada", submit(1, 30, post("x", &["bob"])))), [(30, 31)]);
+
+    let snapshot = room.authority.state().snapshot(SnapshotFor::Store);
+    let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+    let mut restored = Authority::new(RoomId::new("lobby").unwrap(), config, 1, Millis(0));
+    let loaded = Loaded { epoch: room.epoch, snapshot: Some(compress(&snapshot)), entries: Vec::new() };
+    restored.handle_loaded(loaded, Millis(0)).unwrap();
+    assert_eq!(restored.state().digest(), digest);
+}
+
+#[test]
+fn history_goes_back_page_by_page_into_the_store() {
+    let mut room = Room::with_two();
+    for counter in 2..=1_302 {
+        room.submit("ada", submit(1, counter, post("x", &[])));
+    }
+    let mut before_seq = 0;
+    let mut ordinals: Vec<u64> = Vec::new();
+    loop {
+        let request = v1::HistoryRequest {
+            request_id: 5,
+            room_id: "lobby".into(),
+            before_seq,
+            limit: limits::HISTORY_PAGE as u32,
+        };
+        room.authority.history(ConnId(1), &actor("bob"), request);
+        let mut effects = room.run();
+        if let Some(Effect::ReadHistory { reader, from_seq }) = effects.first().cloned() {
+            let entries = room.log[from_seq as usize - 1..reader.before_seq as usize - 1].to_vec();
+            room.authority.handle_history(reader, Some(entries));
+            effects = room.run();
+        }
+        let Effect::Send { frame, .. } = &effects[0] else { panic!("{effects:?}") };
+        let Some(Frame::HistoryPage(page)) = &frame.body else { panic!("{frame:?}") };
+        ordinals.splice(0..0, page.messages.iter().map(|message| message.ordinal));
+        before_seq = page.next_before_seq;
+        if before_seq == 0 {
+            break;
+        }
+    }
+    assert_eq!(ordinals, (1..=1_301).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_private_room_is_closed_to_others() {
+    let mut room = Room::with_two();
+    let private = v1::SetInfo { visibility: Some(v1::Visibility::Private.into()), ..Default::default() };
+    room.submit("ada", submit(1, 2, Body::SetInfo(private)));
+    assert_eq!(errors(&room.set_tier(8, "cleo", want(Tier::Active, None))), [Code::Forbidden]);
+    assert_eq!(rejections(&room.submit("cleo", submit(3, 1, join()))), [(1, Code::Forbidden)]);
+    assert!(errors(&room.set_tier(9, "bob", want(Tier::Active, None))).is_empty());
+}
+
+#[test]
+fn damaged_entries_are_refused_and_nothing_is_overwritten() {
+    for entries in [vec![b"garbage".to_vec()], Room::with_two().log[1..].to_vec()] {
+        let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+        let mut authority = Authority::new(RoomId::new("lobby").unwrap(), config, 1, Millis(0));
+        authority.set_tier(ConnId(1), &actor("ada"), want(Tier::Active, None), Millis(0));
+        authority.poll_effect();
+        let loaded = Loaded { epoch: 5, snapshot: None, entries };
+        assert!(authority.handle_loaded(loaded, Millis(0)).is_err());
+        authority.give_up(Code::Internal);
+        let effects: Vec<Effect> = core::iter::from_fn(|| authority.poll_effect()).collect();
+        assert_eq!(errors(&effects), [Code::Internal]);
+        assert_eq!(effects.len(), 1);
+    }
+}
