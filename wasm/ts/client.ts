@@ -184,7 +184,7 @@ export class LiveClient implements Client {
     try {
       return command(this.#core);
     } catch (error) {
-      throw isRefused(error) ? refusal(error) : error;
+      throw coded(error);
     } finally {
       this.#drain();
       if (this.#changed.size > 0) this.#schedule.soon();
@@ -193,7 +193,12 @@ export class LiveClient implements Client {
 
   /** Reads from the core; `otherwise` when there is none any more. */
   read<T>(otherwise: T, view: (core: EnfiladeCore) => T): T {
-    return this.#disposed ? otherwise : view(this.#core);
+    if (this.#disposed) return otherwise;
+    try {
+      return view(this.#core);
+    } catch (error) {
+      throw coded(error);
+    }
   }
 
   async #restore(): Promise<void> {
@@ -280,6 +285,8 @@ function localRecords(url: string): LocalRecords | null {
   return typeof localStorage === "undefined" ? null : new LocalRecords(new URL(url).host);
 }
 
-function isRefused(error: unknown): error is Refused {
-  return typeof error === "object" && error !== null && "code" in error && "retryAfter" in error;
+/** What the core throws is data; everything else is passed on as it is. */
+function coded(error: unknown): unknown {
+  const isRefused = typeof error === "object" && error !== null && "code" in error && "retryAfter" in error;
+  return isRefused ? refusal(error as Refused) : error;
 }

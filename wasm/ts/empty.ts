@@ -15,6 +15,7 @@ const config: RoomConfig = Object.freeze({
 export function unknownRoom(id: string): RoomSnapshot {
   return Object.freeze({
     id,
+    name: id,
     tier: "unloaded",
     reason: Object.freeze({ code: "never_opened", text: "It has not been opened on this device." }),
     synced: "loading",
@@ -31,6 +32,7 @@ export function unknownRoom(id: string): RoomSnapshot {
     bytesIn: 0,
     bytesOut: 0,
     hasOlder: false,
+    loadingOlder: false,
     draft: "",
   } satisfies RoomSnapshot);
 }

@@ -1,4 +1,5 @@
 import type { EnfiladeCore, RoomChanges } from "./bindgen/enfilade_wasm.js";
+import { codes } from "./codes.js";
 import { NONE, unknownRoom } from "./empty.js";
 import { codedError, EnfiladeError } from "./errors.js";
 import { type Changeable, Pulled, share, shareRows } from "./store.js";
@@ -41,7 +42,7 @@ export class LiveRoom implements Room {
       this.#pullMessages(before),
     );
     this.members = this.#members = new Pulled<readonly MemberRow[]>(NONE, (before) =>
-      host.read(before, (core) => shareRows(before, core.members(id))),
+      this.#read(before, NONE, (core) => shareRows(before, core.members(id))),
     );
   }
 
@@ -61,14 +62,10 @@ export class LiveRoom implements Room {
   }
 
   readonly acquire = (): (() => void) => {
-    try {
+    let held = this.#unlessImpossible(false, () => {
       this.#host.run((core) => core.acquire(this.id));
-    } catch (error) {
-      // The view says that there can't be such a room; a component that shows it need not fail.
-      if (error instanceof EnfiladeError && error.codeName === "invalid_room_id") return () => {};
-      throw error;
-    }
-    let held = true;
+      return true;
+    });
     return () => {
       if (!held) return;
       held = false;
@@ -81,7 +78,7 @@ export class LiveRoom implements Room {
   readonly post = (text: string, { mentions = NONE }: PostOptions = {}): string =>
     this.#host.run((core) => core.post(this.id, text, [...mentions]));
 
-  readonly cancel = (id: string): boolean => this.#host.run((core) => core.cancel(this.id, id));
+  readonly cancel = (id: string): boolean => this.#host.run((core) => core.cancel(id));
 
   readonly join = (): void => void this.#host.run((core) => core.join(this.id));
 
@@ -94,15 +91,37 @@ export class LiveRoom implements Room {
   readonly setDraft = (text: string): void => this.#host.run((core) => core.set_draft(this.id, text));
 
   #pullView(before: RoomSnapshot): RoomSnapshot {
-    return this.#host.read(before, (core) => {
-      const { error, ...rest } = core.room(this.id);
+    const unknown = unknownRoom(this.id);
+    const impossible: RoomSnapshot = {
+      ...unknown,
+      synced: "failed",
+      error: codedError(codes.invalid_room_id.code),
+    };
+    return this.#read(before, impossible, (core) => {
+      const held = core.room(this.id);
+      if (!held) return share(before, unknown);
+      const { error, ...rest } = held;
       return share(before, error === undefined ? rest : { ...rest, error: codedError(error) });
     });
   }
 
+  #read<T>(before: T, impossible: T, view: (core: EnfiladeCore) => T): T {
+    return this.#unlessImpossible(impossible, () => this.#host.read(before, view));
+  }
+
+  /** An id may come from an address bar. The view says that there is no such room; what shows it need not fail. */
+  #unlessImpossible<T>(otherwise: T, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      if (error instanceof EnfiladeError && error.codeName === "invalid_room_id") return otherwise;
+      throw error;
+    }
+  }
+
   /** Takes over what was dropped and added at the ends; rows in between stay what they are. */
   #pullMessages(before: readonly MessageRow[]): readonly MessageRow[] {
-    return this.#host.read(before, (core) => {
+    return this.#read(before, NONE, (core) => {
       const confirmed = this.#reset
         ? shareRows(this.#confirmed, core.messages(this.id, 0, ALL))
         : this.#extend(core);

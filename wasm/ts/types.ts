@@ -123,6 +123,8 @@ export type Synced =
 /** Everything about a room but its messages. */
 export interface RoomSnapshot {
   readonly id: string;
+  /** What it is called; its id while that is unknown. */
+  readonly name: string;
   readonly tier: Tier;
   /** Why it is in that tier. */
   readonly reason: Reason;
@@ -141,7 +143,7 @@ export interface RoomSnapshot {
   /** The first of them; all, where there are few. */
   readonly users: readonly PresentUser[];
   readonly memberCount: number;
-  /** Whether the user of this client has joined: who has not may not write. */
+  /** Whether the user of this client has joined, or is about to: who has not may not write. */
   readonly joined: boolean;
   /** How many messages the room has had. */
   readonly head: number;
@@ -153,6 +155,8 @@ export interface RoomSnapshot {
   readonly bytesOut: number;
   /** Whether {@link Room.loadOlder} would bring something. */
   readonly hasOlder: boolean;
+  /** Whether older messages are on their way. */
+  readonly loadingOlder: boolean;
   /** What was being written; outlives every tier, and is not sent. */
   readonly draft: string;
 }
@@ -171,6 +175,7 @@ export interface RoomRow {
   readonly id: string;
   readonly name: string;
   readonly topic: string;
+  readonly visibility: Visibility;
   readonly tier: Tier;
   readonly reason: Reason;
   readonly lastMessage?: LastMessage;
@@ -203,6 +208,8 @@ export interface NotificationRow {
 export type ConnectionState =
   /** `connect` was not called, or `disconnect` was. */
   | "idle"
+  /** The token is being fetched, or was refused. */
+  | "token-needed"
   | "connecting"
   /** The socket is open; the server looks at the token. */
   | "authenticating"

@@ -92,7 +92,7 @@ export class EnfiladeCore {
   join(room: string): string;
   leave(room: string): string;
   post(room: string, text: string, mentions: string[]): string;
-  cancel(room: string, op: string): boolean;
+  cancel(op: string): boolean;
   mark_read(room: string): void;
   load_older(room: string, limit: number): void;
   set_draft(room: string, text: string): void;
@@ -103,7 +103,8 @@ export class EnfiladeCore {
   traffic(): Float64Array;
   rooms(): RoomRow[];
   notifications(): NotificationRow[];
-  room(room: string): Numbered<RoomSnapshot>;
+  /** `undefined` for a room of which nothing is held. */
+  room(room: string): Numbered<RoomSnapshot> | undefined;
   members(room: string): MemberRow[];
   /** Ordinal of the first message held; 0 when there is none. */
   first_ordinal(room: string): number;

@@ -107,6 +107,7 @@ describe("views", () => {
       id,
       name: id,
       topic: "",
+      visibility: "public" as const,
       tier: "unloaded" as const,
       reason: { code: "", text: "" },
       lastActivity: 0,
@@ -243,7 +244,18 @@ describe("commands", () => {
     expect(core.holders("a")).toBe(1);
     second();
     expect(core.holders("a")).toBe(0);
-    client.room("not an id").acquire()();
+  });
+
+  test("a room that can't be says so, and its commands throw", () => {
+    const { client } = fakeClient();
+    const room = client.room("not an id");
+    room.acquire()();
+    expect(room.view.getSnapshot()).toMatchObject({
+      synced: "failed",
+      error: { codeName: "invalid_room_id" },
+    });
+    expect(room.messages.getSnapshot()).toEqual([]);
+    expect(() => room.post("x")).toThrow(expect.objectContaining({ codeName: "invalid_room_id" }));
   });
 });
 

@@ -138,9 +138,8 @@ export class FakeCore implements EnfiladeCore {
     this.calls.push(`network ${what}`);
   }
   acquire(room: string): void {
-    if (room.includes(" ")) throw { code: 1002, retryAfter: 0, reason: "" };
-    this.calls.push(`acquire ${room}`);
     this.#room(room).holders += 1;
+    this.calls.push(`acquire ${room}`);
     this.#change(room, {});
   }
   release(room: string): void {
@@ -172,12 +171,15 @@ export class FakeCore implements EnfiladeCore {
     this.#change(room, { pending: true });
     return id;
   }
-  cancel(room: string, op: string): boolean {
-    const held = this.#room(room);
-    const before = held.pending.length;
-    held.pending = held.pending.filter(({ id }) => id !== op);
-    this.#change(room, { pending: true });
-    return held.pending.length < before;
+  cancel(op: string): boolean {
+    for (const [room, held] of this.#rooms) {
+      const before = held.pending.length;
+      held.pending = held.pending.filter(({ id }) => id !== op);
+      if (held.pending.length === before) continue;
+      this.#change(room, { pending: true });
+      return true;
+    }
+    return false;
   }
   mark_read(room: string): void {
     this.calls.push(`mark_read ${room}`);
@@ -240,6 +242,7 @@ export class FakeCore implements EnfiladeCore {
   }
 
   #room(id: string): FakeRoom {
+    if (id.includes(" ")) throw { code: 1002, retryAfter: 0, reason: "" };
     const { error: _, ...view } = unknownRoom(id);
     const room = this.#rooms.get(id) ?? { view, confirmed: [], pending: [], holders: 0 };
     this.#rooms.set(id, room);
