@@ -9,15 +9,15 @@
 extern crate alloc;
 
 pub mod authority;
-//pub mod cache;
-//pub mod client;
+pub mod cache;
+pub mod client;
 mod delta;
 mod digest;
 mod entry;
 mod id;
 pub mod limits;
 pub mod op;
-//pub mod pending;
+pub mod pending;
 pub mod policy;
 mod position;
 pub mod presence;

@@ -1,4 +1,22 @@
-//! How much of a room a client holds and receives.
+//! How much of a room a client holds and receives, and what each change of tier does.
+//!
+//! ```text
+//!              acquire                    release                  idle                    full, expired
+//!  Unloaded ────────────► Active ────────────────► Background ────────────► Cached ────────────────────► Unloaded
+//!                           ▲        acquire           │                     │
+//!                           ├──────────────────────────┘        acquire      │
+//!                           └────────────────────────────────────────────────┘
+//!
+//!  from \ to   Unloaded          Cached                      Background           Active
+//!  Unloaded     ∅                 Summarize, Admit            Project              Open
+//!  Cached       Withdraw, Forget  Admit                       Withdraw, Project    Withdraw, Restore
+//!  Background   Forget            Summarize, Admit            ∅                    Restore
+//!  Active       Forget            Compress, Persist,          Compress, Persist,   ∅
+//!                                 Summarize, Admit            Project
+//! ```
+//!
+//! The arrows are what the client does by itself; an app may ask for any other. Every step to another tier ends in
+//! Tell: it is a recovery from a position. Staying does nothing, but for Cached, where it counts as a use.
 
 use crate::v1;
 
@@ -39,4 +57,109 @@ impl Tier {
             v1::Tier::Active => Some(Tier::Active),
         }
     }
+
+    /// The stable name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Unloaded => "unloaded",
+            Tier::Cached => "cached",
+            Tier::Background => "background",
+            Tier::Active => "active",
+        }
+    }
 }
+
+/// One step of a change of tier. A transition's steps are done in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Begin with an empty replica, which the server fills.
+    Open,
+    /// Make the replica from the compressed snapshot, or empty where there is none; what it shows is stale until the
+    /// server has answered.
+    Restore,
+    /// Pack the replica into a compressed snapshot: the base from which the room is resumed.
+    Compress,
+    /// Make the light projection from the best that is held.
+    Project,
+    /// Keep what a room list shows.
+    Summarize,
+    /// Write the snapshot to the host's storage.
+    Persist,
+    /// Delete the room's record from the host's storage.
+    Forget,
+    /// Enter the cache as the room used last.
+    Admit,
+    /// Leave the cache.
+    Withdraw,
+    /// Send the tier and the held position to the server, which answers with what happened since.
+    Tell,
+}
+
+/// What a change of tier does. All sixteen are defined.
+pub fn transition(from: Tier, to: Tier) -> &'static [Step] {
+    use Step::{Admit, Compress, Forget, Open, Persist, Project, Restore, Summarize, Tell, Withdraw};
+    use Tier::{Active, Background, Cached, Unloaded};
+    match (from, to) {
+        (Unloaded, Unloaded) => &[],
+        (Unloaded, Cached) => &[Summarize, Admit, Tell],
+        (Unloaded, Background) => &[Project, Tell],
+        (Unloaded, Active) => &[Open, Tell],
+
+        (Cached, Unloaded) => &[Withdraw, Forget, Tell],
+        (Cached, Cached) => &[Admit],
+        (Cached, Background) => &[Withdraw, Project, Tell],
+        (Cached, Active) => &[Withdraw, Restore, Tell],
+
+        (Background, Unloaded) => &[Forget, Tell],
+        (Background, Cached) => &[Summarize, Admit, Tell],
+        (Background, Background) => &[],
+        (Background, Active) => &[Restore, Tell],
+
+        (Active, Unloaded) => &[Forget, Tell],
+        (Active, Cached) => &[Compress, Persist, Summarize, Admit, Tell],
+        (Active, Background) => &[Compress, Persist, Project, Tell],
+        (Active, Active) => &[],
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$meta:meta])* $reason:ident $name:literal $text:literal;)*) => {
+        /// Why a room is in the tier that it is in.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum TierReason { $($(#[$meta])* #[doc = $text] $reason,)* }
+
+        impl TierReason {
+            /// The stable name, in snake case.
+            pub fn name(self) -> &'static str {
+                match self { $(TierReason::$reason => $name,)* }
+            }
+
+            /// A sentence for people.
+            pub fn text(self) -> &'static str {
+                match self { $(TierReason::$reason => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    #[default] NeverOpened "never_opened" "It has not been opened on this device.";
+    Acquired "acquired" "It is open.";
+    Released "released" "It was left a moment ago.";
+    IdleInBackground "idle_in_background" "It was left a while ago.";
+    CacheFull "cache_full" "The cache was full, and this room was used longest ago.";
+    CacheExpired "cache_expired" "It was not used for so long that its snapshot was dropped.";
+    Explicit "explicit" "The app has put it there.";
+    UnsentKept "unsent_kept" "It is kept because something written here has not been sent yet.";
+    UnreadKept "unread_kept" "It is kept because it has unread messages.";
+    LiveRoomsFull "live_rooms_full" "More rooms were live than may be, and this one was left longest ago.";
+    LimitReached "limit_reached" "The server allows no more live rooms.";
+    ServerAdvice "server_advice" "The server has advised it.";
+    NotFound "not_found" "The server has no such room.";
+    Refused "refused" "The server does not let you read it.";
+    Restored "restored" "Its snapshot was found in this device's storage.";
+    OwnInbox "own_inbox" "It is your inbox, which is live whenever you are online.";
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+use alloc::string::String;
+
+use crate::ClientId;
+
+/// What the app sets. The defaults are right for most.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The client's id; made from the seed, and kept in the host's storage, where there is none.
+    pub client_id: Option<ClientId>,
+    /// Name and version of the app, for the server's log.
+    pub agent: String,
+    /// Milliseconds that a room stays Active after its last holder has let go.
+    pub active_grace: u64,
+    /// Milliseconds that it then stays Background.
+    pub background_for: u64,
+    /// Milliseconds that it then stays Cached, unless something keeps it.
+    pub cached_for: u64,
+    /// Rooms that are Cached, beyond which the one used longest ago is dropped.
+    pub cached_rooms: usize,
+    /// Milliseconds between two requests for the room list.
+    pub room_list_interval: u64,
+    /// Milliseconds after which a changed room is stored.
+    pub save_interval: u64,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        ClientConfig {
+            client_id: None,
+            agent: String::from("enfilade"),
+            active_grace: 0,
+            background_for: 60_000,
+            cached_for: 30 * 60_000,
+            cached_rooms: 100,
+            room_list_interval: 3_000,
+            save_interval: 5_000,
+        }
+    }
+}

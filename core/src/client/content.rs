@@ -1,0 +1,248 @@
+//! What a room holds in each tier.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::presence::Presence;
+use crate::state::{self, SnapshotFor};
+use crate::{OpId, Position, RoomId, RoomState, Tier, limits, v1};
+
+/// What is held of a room. One tier's fields exist in that tier alone.
+#[derive(Debug, Default)]
+pub(super) enum Content {
+    #[default]
+    Unloaded,
+    Cached(Box<Cached>),
+    Background(Box<Background>),
+    Active(Box<Active>),
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) state: RoomState,
+    pub(super) presence: Presence,
+    /// Users present, where presence names fewer.
+    pub(super) user_count: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    pub(super) light: Light,
+    pub(super) base: Option<Snapshot>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Cached {
+    pub(super) summary: v1::RoomSummary,
+    pub(super) base: Option<Snapshot>,
+}
+
+/// The light projection: counts, configuration, the newest messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Light {
+    pub(super) seen: Position,
+    pub(super) info: Option<v1::RoomInfo>,
+    pub(super) config: v1::RoomConfig,
+    pub(super) user_count: u32,
+    pub(super) member_count: u32,
+    /// How many messages the room has had.
+    pub(super) messages: u64,
+    pub(super) recent: VecDeque<Arc<v1::Message>>,
+    pub(super) last_activity: u64,
+    /// A heartbeat has spoken of entries that no update has shown yet.
+    pub(super) is_behind: bool,
+}
+
+/// A packed full state, and where it was.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) position: Position,
+    pub(super) packed: Arc<[u8]>,
+}
+
+impl Content {
+    pub(super) fn tier(&self) -> Tier {
+        match self {
+            Content::Unloaded => Tier::Unloaded,
+            Content::Cached(_) => Tier::Cached,
+            Content::Background(_) => Tier::Background,
+            Content::Active(_) => Tier::Active,
+        }
+    }
+
+    /// Position of the full state that is held, from which a room can be resumed.
+    pub(super) fn base(&self) -> Option<Position> {
+        match self {
+            Content::Unloaded => None,
+            Content::Cached(cached) => cached.base.as_ref().map(|base| base.position),
+            Content::Background(background) => background.base.as_ref().map(|base| base.position),
+            Content::Active(active) => active.is_loaded().then(|| active.state.position()),
+        }
+    }
+
+    /// Where the view is.
+    pub(super) fn position(&self) -> Position {
+        match self {
+            Content::Unloaded => Position::default(),
+            Content::Cached(cached) => cached.summary.position.map(Position::from).unwrap_or_default(),
+            Content::Background(background) => background.light.seen,
+            Content::Active(active) => active.state.position(),
+        }
+    }
+
+    /// How many messages the room has had, as far as the content knows.
+    pub(super) fn messages(&self) -> u64 {
+        match self {
+            Content::Unloaded => 0,
+            Content::Cached(cached) => cached.summary.messages,
+            Content::Background(background) => background.light.messages,
+            Content::Active(active) => active.state.timeline().head(),
+        }
+    }
+
+    /// Whether the view shows the message that this operation made.
+    pub(super) fn shows(&self, id: OpId) -> bool {
+        match self {
+            Content::Unloaded | Content::Cached(_) => false,
+            Content::Background(background) => {
+                background.light.recent.iter().any(|message| message.id == Some(id.wire()))
+            }
+            Content::Active(active) => active.state.timeline().by_id(id).is_some(),
+        }
+    }
+}
+
+impl Active {
+    pub(super) fn empty(id: &RoomId) -> Active {
+        Active { state: RoomState::replica(id.clone()), presence: Presence::default(), user_count: 0 }
+    }
+
+    /// Whether the state is the server's, of any age. Epoch 0 is nobody's.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.state.position().epoch != 0
+    }
+}
+
+impl Snapshot {
+    /// Packs a state as the base from which the room is resumed later.
+    pub(super) fn of(state: &RoomState) -> Snapshot {
+        // What was scrolled back to is history, and comes again when it is asked for.
+        let snapshot = state.snapshot(SnapshotFor::Client { messages: limits::JOIN_MESSAGES });
+        Snapshot { position: state.position(), packed: state::compress(&snapshot).into() }
+    }
+
+    pub(super) fn restore(&self, id: &RoomId) -> Option<RoomState> {
+        let snapshot = state::decompress(&self.packed).ok()?;
+        let state = RoomState::restore(id.clone(), snapshot, false).ok()?;
+        (state.position() == self.position).then_some(state)
+    }
+}
+
+impl Light {
+    pub(super) fn of(state: &RoomState, user_count: u32) -> Light {
+        let timeline = state.timeline();
+        let skipped = timeline.len().saturating_sub(limits::BACKGROUND_MESSAGES);
+        Light {
+            seen: state.position(),
+            info: state.info().cloned(),
+            config: *state.config(),
+            user_count,
+            member_count: state.members().len() as u32,
+            messages: timeline.head(),
+            recent: timeline.iter().skip(skipped).cloned().collect(),
+            last_activity: state.last_at().0,
+            is_behind: false,
+        }
+    }
+
+    pub(super) fn of_summary(summary: &v1::RoomSummary) -> Light {
+        let info = (!summary.name.is_empty()).then(|| v1::RoomInfo {
+            name: summary.name.clone(),
+            topic: summary.topic.clone(),
+            visibility: summary.visibility,
+            owner: Default::default(),
+            created_at: summary.created_at,
+        });
+        Light {
+            // Of the summary's position nothing but the counts was seen.
+            seen: Position::default(),
+            info,
+            user_count: summary.user_count,
+            member_count: summary.member_count,
+            messages: summary.messages,
+            recent: summary.last_message.iter().cloned().map(Arc::new).collect(),
+            last_activity: summary.last_activity,
+            ..Light::default()
+        }
+    }
+
+    pub(super) fn summary(&self, id: &RoomId) -> v1::RoomSummary {
+        let info = self.info.clone().unwrap_or_default();
+        v1::RoomSummary {
+            room_id: id.as_str().into(),
+            position: Some(self.seen.wire()),
+            messages: self.messages,
+            name: info.name,
+            topic: info.topic,
+            visibility: info.visibility,
+            member_count: self.member_count,
+            last_activity: self.last_activity,
+            last_message: self.recent.back().map(|message| v1::Message::clone(message)),
+            user_count: self.user_count,
+            users: Vec::new(),
+            following: None,
+            created_at: info.created_at,
+        }
+    }
+
+    /// Takes messages that ascend. Those that are known are passed over; where some between are missing, the old ones
+    /// go, since what is shown has no holes. Returns the ordinals added, and the one below which messages went.
+    pub(super) fn extend(&mut self, messages: Vec<v1::Message>) -> (Vec<u64>, Option<u64>) {
+        let mut added = Vec::new();
+        let mut dropped_before = None;
+        for message in messages {
+            let last = self.recent.back().map(|last| last.ordinal);
+            if last.is_some_and(|last| message.ordinal <= last) {
+                continue;
+            }
+            if last.is_some_and(|last| message.ordinal != last + 1) {
+                self.recent.clear();
+                dropped_before = Some(message.ordinal);
+            }
+            if self.recent.len() == limits::BACKGROUND_MESSAGES {
+                self.recent.pop_front();
+                dropped_before = self.recent.front().map(|first| first.ordinal);
+            }
+            self.last_activity = self.last_activity.max(message.at);
+            added.push(message.ordinal);
+            self.recent.push_back(Arc::new(message));
+        }
+        (added, dropped_before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(ordinals: core::ops::RangeInclusive<u64>) -> Vec<v1::Message> {
+        ordinals.map(|ordinal| v1::Message { ordinal, ..Default::default() }).collect()
+    }
+
+    fn held(light: &Light) -> Vec<u64> {
+        light.recent.iter().map(|message| message.ordinal).collect()
+    }
+
+    #[test]
+    fn the_light_projection_holds_the_last_fifty_messages_without_holes() {
+        let mut light = Light::default();
+        assert_eq!(light.extend(messages(1..=3)), ([1, 2, 3].into(), None));
+        assert_eq!(light.extend(messages(2..=4)), ([4].into(), None));
+        assert_eq!(light.extend(messages(7..=8)), ([7, 8].into(), Some(7)));
+        assert_eq!(held(&light), [7, 8]);
+        light.extend(messages(9..=100));
+        assert_eq!(held(&light), (51..=100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,254 @@
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Code, OpId, RoomId, v1};
+
+/// What the host does for the client. In the order in which they come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Open a WebSocket, and hand in what becomes of it under this number.
+    Connect {
+        /// Names the connection. Inputs that carry another number are ignored.
+        generation: u64,
+    },
+    /// Send one binary message.
+    Send {
+        /// On this connection; nothing happens when it is gone.
+        generation: u64,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// Close the connection. The client counts it as gone already.
+    Close {
+        /// Which.
+        generation: u64,
+        /// The close code: of the registry, or 1000. Browsers may send both.
+        code: u16,
+        /// Why, for the server's log.
+        reason: &'static str,
+    },
+    /// Store a record, to be given back by [`Client::restore`](super::Client::restore); `None` deletes it.
+    Persist {
+        /// Its name: `meta`, `op/…` or `room/…`.
+        key: String,
+        /// Its bytes.
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// What has changed. The state has advanced before an event says so; views are read when it comes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The connection's view has changed.
+    Connection,
+    /// A token is needed: call [`Client::set_token`](super::Client::set_token). Not repeated until then.
+    TokenNeeded,
+    /// Rows of the room list have changed, come or gone.
+    Rooms(Vec<RoomId>),
+    /// A room's view has changed.
+    Room {
+        /// Which.
+        room: RoomId,
+        /// What in it, in order.
+        changes: Vec<RoomChange>,
+    },
+    /// An operation was refused for good, and has had no effect. It is no longer pending.
+    Rejected {
+        /// Which.
+        op_id: OpId,
+        /// Where.
+        room: RoomId,
+        /// Why.
+        code: Code,
+        /// Milliseconds after which it may be tried again; 0 where there is no such time.
+        retry_after: u64,
+        /// The server's own words; may be empty.
+        reason: String,
+    },
+    /// The whole state of a room was replaced, because what was held could not be extended.
+    Resynced {
+        /// Which.
+        room: RoomId,
+        /// Why.
+        code: Code,
+    },
+    /// Somebody mentioned the user.
+    Notified {
+        /// What the inbox has taken in.
+        notification: Box<v1::Notification>,
+    },
+    /// Something that was asked for has failed.
+    Error {
+        /// Why.
+        code: Code,
+        /// Of which room, if of one.
+        room: Option<RoomId>,
+        /// The server's own words; may be empty.
+        reason: String,
+    },
+}
+
+/// What has changed in a room's view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomChange {
+    /// Everything: read the whole view again.
+    Reset,
+    /// Name, topic, configuration or counts.
+    Meta,
+    /// Who belongs to the room.
+    Members,
+    /// Who is there now.
+    Presence,
+    /// The message with this ordinal was added at the end.
+    MessageAdded(u64),
+    /// Messages with ordinals below this one are no longer held.
+    MessagesDropped(u64),
+    /// So many older messages were put before the first.
+    Prepended(usize),
+    /// Operations that are pending.
+    Pending,
+    /// The tier, its reason, or whether the view is up to date.
+    Tier,
+    /// Unread messages or mentions.
+    Unread,
+    /// The draft.
+    Draft,
+}
+
+/// Why the client wants to be called. See [`Client::next_deadline`](super::Client::next_deadline).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The back-off ends: connect again.
+    Reconnect,
+    /// The connection must be open, and welcomed, by now.
+    Handshake,
+    /// Something must have been heard by now.
+    Heartbeat,
+    /// The token ends soon.
+    Token,
+    /// An operation that was held back can be sent.
+    Resend,
+    /// A room goes to a lower tier, or a request about it is repeated.
+    Room,
+    /// A snapshot is due to be stored.
+    Save,
+    /// The room list is asked for again.
+    RoomList,
+}
+
+/// What the host knows about network and app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// There is a network (again).
+    Online,
+    /// There is none.
+    Offline,
+    /// The app has come to the foreground.
+    Foreground,
+    /// The app has gone to the background.
+    Background,
+}
+
+/// Changes of one room that are kept apart until the host takes them; beyond, the view is read anew as a whole.
+const ROOM_CHANGES: usize = 256;
+
+/// Effects and events that the host has not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    effects: VecDeque<Effect>,
+    events: VecDeque<Event>,
+    connection: bool,
+    rooms: BTreeMap<RoomId, Vec<RoomChange>>,
+    rows: BTreeSet<RoomId>,
+}
+
+impl Outbox {
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(super) fn connection(&mut self) {
+        self.connection = true;
+    }
+
+    pub(super) fn row(&mut self, room: &RoomId) {
+        if !self.rows.contains(room) {
+            self.rows.insert(room.clone());
+        }
+    }
+
+    pub(super) fn room(&mut self, room: &RoomId, change: RoomChange) {
+        let shows_in_list = match change {
+            RoomChange::Members
+            | RoomChange::MessagesDropped(_)
+            | RoomChange::Prepended(_)
+            | RoomChange::Pending
+            | RoomChange::Draft => false,
+            RoomChange::Reset
+            | RoomChange::Meta
+            | RoomChange::Presence
+            | RoomChange::MessageAdded(_)
+            | RoomChange::Tier
+            | RoomChange::Unread => true,
+        };
+        if shows_in_list {
+            self.row(room);
+        }
+        if !self.rooms.contains_key(room) {
+            self.rooms.insert(room.clone(), Vec::new());
+        }
+        let Some(changes) = self.rooms.get_mut(room) else { return };
+        if changes.first() == Some(&RoomChange::Reset) || changes.last() == Some(&change) {
+            return;
+        }
+        if change == RoomChange::Reset || changes.len() == ROOM_CHANGES {
+            changes.clear();
+            changes.push(RoomChange::Reset);
+        } else {
+            changes.push(change);
+        }
+    }
+
+    pub(super) fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        if core::mem::take(&mut self.connection) {
+            return Some(Event::Connection);
+        }
+        if let Some((room, changes)) = self.rooms.pop_first() {
+            return Some(Event::Room { room, changes });
+        }
+        if !self.rows.is_empty() {
+            return Some(Event::Rooms(core::mem::take(&mut self.rows).into_iter().collect()));
+        }
+        self.events.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_a_room_come_together_and_a_flood_becomes_a_reset() {
+        let mut outbox = Outbox::default();
+        let room = RoomId::new("a").unwrap();
+        outbox.room(&room, RoomChange::Pending);
+        outbox.room(&room, RoomChange::Pending);
+        outbox.room(&room, RoomChange::MessageAdded(1));
+        let changes = [RoomChange::Pending, RoomChange::MessageAdded(1)].into();
+        assert_eq!(outbox.next_event(), Some(Event::Room { room: room.clone(), changes }));
+        assert_eq!(outbox.next_event(), Some(Event::Rooms([room.clone()].into())));
+        assert_eq!(outbox.next_event(), None);
+        (0..1_000).for_each(|ordinal| outbox.room(&room, RoomChange::MessageAdded(ordinal)));
+        assert_eq!(outbox.next_event(), Some(Event::Room { room, changes: [RoomChange::Reset].into() }));
+    }
+}

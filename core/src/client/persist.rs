@@ -1,0 +1,272 @@
+//! What outlives the process: the client's own numbers, operations that wait, and snapshots of rooms.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use prost::Message as _;
+
+use super::connection::Phase;
+use super::content::{Cached, Content, Snapshot};
+use super::rooms::Room;
+use super::view::Synced;
+use super::{Client, Effect, RoomChange, User};
+use crate::op::Body;
+use crate::pending::{self, Counter, Pending, PendingOp};
+use crate::tier::{Tier, TierReason};
+use crate::{ClientId, Code, Millis, Position, RoomId, UserId, v1};
+
+/// The layout of records. Others are left alone: they may be of a newer version that the user goes back to.
+const LAYOUT: u32 = 1;
+const META: &str = "meta";
+const ROOM: &str = "room/";
+const OP: &str = "op/";
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StoredMeta {
+    #[prost(uint32, tag = "1")]
+    layout: u32,
+    #[prost(uint64, tag = "2")]
+    client_id: u64,
+    #[prost(uint64, tag = "3")]
+    reserved: u64,
+    #[prost(string, tag = "4")]
+    user: String,
+    #[prost(string, tag = "5")]
+    user_name: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StoredRoom {
+    #[prost(uint32, tag = "1")]
+    layout: u32,
+    #[prost(message, optional, tag = "2")]
+    summary: Option<v1::RoomSummary>,
+    /// Position of the packed snapshot.
+    #[prost(message, optional, tag = "3")]
+    base: Option<v1::Position>,
+    #[prost(bytes = "vec", tag = "4")]
+    packed: Vec<u8>,
+    #[prost(string, tag = "5")]
+    draft: String,
+}
+
+impl Client {
+    pub(super) fn store(&mut self, key: String, value: Vec<u8>) {
+        if !self.stored.contains(&key) {
+            self.stored.insert(key.clone());
+        }
+        self.outbox.effect(Effect::Persist { key, value: Some(value) });
+    }
+
+    pub(super) fn forget_record(&mut self, key: &str) {
+        if self.stored.remove(key) {
+            self.outbox.effect(Effect::Persist { key: key.to_string(), value: None });
+        }
+    }
+
+    pub(super) fn save_meta(&mut self) {
+        let (user, user_name) = match &self.user {
+            Some(user) => (user.id.as_str().to_string(), user.name.clone()),
+            None => Default::default(),
+        };
+        let client_id = self.client_id.0;
+        let meta =
+            StoredMeta { layout: LAYOUT, client_id, reserved: self.counter.reserved(), user, user_name };
+        self.store(META.to_string(), meta.encode_to_vec());
+    }
+
+    pub(super) fn save_op(&mut self, id: crate::OpId) {
+        if let Some(op) = self.pending.get(id) {
+            let record = op.encode();
+            self.store(pending::key(id), record);
+        }
+    }
+
+    /// Writes a room's record, or deletes it where nothing is worth keeping.
+    pub(super) fn save(&mut self, id: &RoomId, _now: Millis) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.dirty_since = None;
+        let (summary, base) = match &room.content {
+            Content::Unloaded => (None, None),
+            Content::Cached(cached) => (Some(cached.summary.clone()), cached.base.clone()),
+            Content::Background(background) => (Some(background.light.summary(id)), background.base.clone()),
+            Content::Active(active) => {
+                let summary = v1::RoomSummary { user_count: active.user_count, ..active.state.summary() };
+                (Some(summary), active.is_loaded().then(|| Snapshot::of(&active.state)))
+            }
+        };
+        let mut key = String::from(ROOM);
+        key.push_str(id.as_str());
+        if base.is_none() && room.draft.is_empty() {
+            return self.forget_record(&key);
+        }
+        let record = StoredRoom {
+            layout: LAYOUT,
+            summary,
+            base: base.as_ref().map(|base| base.position.wire()),
+            packed: base.map(|base| base.packed.to_vec()).unwrap_or_default(),
+            draft: room.draft.clone(),
+        };
+        self.store(key, record.encode_to_vec());
+    }
+
+    pub(super) fn save_deadline(&self) -> Option<Millis> {
+        let since = self.rooms.values().filter_map(|room| room.dirty_since).min();
+        since.map(|since| since + self.config.save_interval)
+    }
+
+    pub(super) fn save_timeout(&mut self, now: Millis) {
+        let interval = self.config.save_interval;
+        let is_due = |room: &Room| room.dirty_since.is_some_and(|since| since + interval <= now);
+        let due: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| id.clone()).collect();
+        due.iter().for_each(|id| self.save(id, now));
+    }
+
+    pub(super) fn take_records(&mut self, records: impl Iterator<Item = (String, Vec<u8>)>, now: Millis) {
+        let mut ops = Vec::new();
+        for (key, value) in records {
+            if key == META {
+                self.take_meta(&value);
+            } else if key.starts_with(OP) {
+                ops.extend(PendingOp::decode(&value).ok());
+            } else if let Some(id) = key.strip_prefix(ROOM)
+                && let Ok(id) = RoomId::new(id)
+            {
+                self.take_room(&id, &value, now);
+            }
+            // Also what could not be read is deleted at logout.
+            self.stored.insert(key);
+        }
+        self.take_ops(ops);
+        self.open_inbox(now);
+        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        ids.iter().for_each(|id| self.confirm_shown(id));
+    }
+
+    fn take_meta(&mut self, bytes: &[u8]) {
+        let Ok(meta) = StoredMeta::decode(bytes) else { return };
+        // Numbers that were given out already can't be changed.
+        if meta.layout != LAYOUT || meta.client_id == 0 || self.counter.reserved() > 0 {
+            return;
+        }
+        self.client_id = ClientId(meta.client_id);
+        self.counter = Counter::after(meta.reserved);
+        if let Ok(id) = UserId::new(&meta.user) {
+            self.user = Some(User { id, name: meta.user_name });
+            self.outbox.connection();
+        }
+    }
+
+    fn take_room(&mut self, id: &RoomId, bytes: &[u8], now: Millis) {
+        let Ok(stored) = StoredRoom::decode(bytes) else { return };
+        if stored.layout != LAYOUT {
+            return;
+        }
+        let room = self.rooms.entry(id.clone()).or_default();
+        if room.draft.is_empty() {
+            room.draft = stored.draft;
+        }
+        let position = stored.base.map(Position::from).filter(|_| !stored.packed.is_empty());
+        let Some(position) = position else { return };
+        let base = Snapshot { position, packed: stored.packed.into() };
+        match &mut room.content {
+            Content::Unloaded => {
+                let summary = stored.summary.unwrap_or_default();
+                let cached = Cached { summary, base: Some(base) };
+                room.content = Content::Cached(alloc::boxed::Box::new(cached));
+                (room.reason, room.since, room.synced) = (TierReason::Restored, now, Synced::Ready);
+                self.cache.admit(id);
+            }
+            // It was opened before the records were there.
+            Content::Active(active) if !active.is_loaded() => {
+                if let Some(state) = base.restore(id) {
+                    active.state = state;
+                    room.synced = Synced::Stale;
+                }
+            }
+            Content::Active(_) | Content::Background(_) | Content::Cached(_) => {}
+        }
+        self.outbox.room(id, RoomChange::Reset);
+    }
+
+    fn take_ops(&mut self, mut ops: Vec<PendingOp>) {
+        ops.sort_by_key(|op| op.id);
+        if let Some(last) = ops.last()
+            && self.counter.reserved() < last.id.counter
+        {
+            // The record of the numbers is lost; the operations tell enough.
+            self.client_id = last.id.client;
+            self.counter = Counter::after(last.id.counter);
+        }
+        for op in ops {
+            self.foresee(&op.room, &op.body);
+            if let Body::SetReadMarker(marker) = &op.body
+                && let Ok(target) = RoomId::new(&marker.room_id)
+            {
+                let known = self.markers.entry(target).or_default();
+                known.ordinal = known.ordinal.max(marker.ordinal);
+            }
+            self.room_mut(&op.room);
+            self.outbox.room(&op.room, RoomChange::Pending);
+            self.pending.push(op);
+        }
+    }
+
+    /// Notes who the server says we are. Returns whether the connection can be used.
+    pub(super) fn adopt_user(&mut self, id: UserId, name: String, now: Millis) -> bool {
+        let is_other = self.user.as_ref().is_some_and(|user| user.id != id);
+        let is_renamed = self.user.as_ref().is_none_or(|user| user.name != name);
+        if is_other && self.pending.has_unsent() {
+            // What one user has written is not sent in the name of another, and not thrown away: logout decides.
+            self.hang_up(Code::ClientIdTaken, "another user", now);
+            self.fail(Code::ClientIdTaken);
+            return false;
+        }
+        if is_other {
+            // What one user may read is not shown to another. The hello spoke of it, so there is a new one.
+            self.hang_up(Code::ClientIdTaken, "another user", now);
+            self.forget_everything(now);
+        }
+        self.user = Some(User { id, name });
+        if is_other || is_renamed {
+            self.save_meta();
+        }
+        !is_other
+    }
+
+    /// Deletes every record, and all that is held but what the app has asked to see.
+    pub(super) fn forget_everything(&mut self, now: Millis) {
+        for key in core::mem::take(&mut self.stored) {
+            self.outbox.effect(Effect::Persist { key, value: None });
+        }
+        self.user = None;
+        self.pending = Pending::default();
+        self.markers.clear();
+        self.client_id = ClientId(self.rng.id53());
+        self.counter = Counter::after(0);
+        self.list.forget();
+        for (id, room) in core::mem::take(&mut self.rooms) {
+            self.cache.withdraw(&id);
+            self.outbox.room(&id, RoomChange::Reset);
+            if room.holders > 0 {
+                self.rooms.insert(id.clone(), Room { holders: room.holders, since: now, ..Room::default() });
+                self.change_tier(&id, Tier::Active, TierReason::Acquired, now);
+            }
+        }
+    }
+
+    pub(super) fn log_out(&mut self, now: Millis) {
+        self.hang_up_for_good(now);
+        self.forget_everything(now);
+        self.link.forget_token();
+        self.enter(Phase::Idle);
+    }
+
+    /// The user's inbox is live whenever the user is known.
+    pub(super) fn open_inbox(&mut self, now: Millis) {
+        if let Some(inbox) = self.own_inbox() {
+            self.change_tier(&inbox, Tier::Active, TierReason::OwnInbox, now);
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Rooms and their tiers: what holds them where they are, and what a change does.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::bench::Bench;
+use super::content::{Active, Content};
+use super::sync::Parts;
+use super::view::Synced;
+use super::{Client, Event, RoomChange};
+use crate::op::Body;
+use crate::tier::{Step, Tier, TierReason, transition};
+use crate::{Code, Millis, Position, RoomId, limits, v1};
+
+/// A room that is held in any way.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) content: Content,
+    pub(super) reason: TierReason,
+    /// How many of the app's views hold it open.
+    pub(super) holders: u32,
+    /// The app, or the server, has set the tier; nothing moves it until it is acquired or released again.
+    pub(super) is_fixed: bool,
+    /// When it was last held, or the tier last changed.
+    pub(super) since: Millis,
+    pub(super) synced: Synced,
+    /// The tier that the server was told on this connection.
+    pub(super) told: Option<Tier>,
+    /// When a request was sent that has not been answered.
+    pub(super) asked: Option<Millis>,
+    /// When a request is repeated.
+    pub(super) retry_at: Option<Millis>,
+    /// What is held can't be extended: the next request is for the whole state, and why.
+    pub(super) reset: Option<Code>,
+    /// The last epoch that was replaced.
+    pub(super) ended: Option<u64>,
+    pub(super) healed_at: Option<Millis>,
+    pub(super) parts: Option<Parts>,
+    /// How many messages the room has had, by its heartbeats.
+    pub(super) messages: u64,
+    pub(super) history: History,
+    pub(super) draft: String,
+    /// The stored record is older than what is held.
+    pub(super) dirty_since: Option<Millis>,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    /// What the room will be once its creation is confirmed.
+    pub(super) predicted: Option<Box<v1::RoomInfo>>,
+}
+
+/// Scrolling back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct History {
+    /// The request that is not answered.
+    pub(super) asked: Option<u64>,
+    /// What it asked for: messages before this entry, and how many.
+    pub(super) before_seq: u64,
+    pub(super) limit: u32,
+    /// The server has no more.
+    pub(super) is_exhausted: bool,
+}
+
+/// A request that is not answered by then is repeated.
+const REPEAT: u64 = 15_000;
+
+impl Room {
+    pub(super) fn tier(&self) -> Tier {
+        self.content.tier()
+    }
+
+    /// Nothing would be lost if the room were forgotten.
+    fn is_void(&self) -> bool {
+        self.tier() == Tier::Unloaded && self.holders == 0 && self.draft.is_empty() && self.told.is_none()
+    }
+}
+
+impl Client {
+    pub(super) fn hold(&mut self, id: &RoomId, now: Millis) {
+        let room = self.room_mut(id);
+        room.holders = room.holders.saturating_add(1);
+        room.is_fixed = false;
+        room.since = now;
+        // A room that failed is tried again by whoever opens it.
+        if room.tier() == Tier::Active && matches!(room.synced, Synced::Failed(_)) {
+            room.told = None;
+        }
+        self.promote(id, TierReason::Acquired, now);
+        self.tell(id, now);
+    }
+
+    pub(super) fn let_go(&mut self, id: &RoomId, now: Millis) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        if room.holders == 0 {
+            return;
+        }
+        room.holders -= 1;
+        room.is_fixed = false;
+        if room.holders == 0 {
+            room.since = now;
+            self.settle_tier(id, now);
+        }
+    }
+
+    /// Makes a room Active, if one more may be live.
+    fn promote(&mut self, id: &RoomId, reason: TierReason, now: Millis) {
+        if self.make_room_for(id, now) {
+            self.change_tier(id, Tier::Active, reason, now);
+        } else {
+            let tier = self.room_mut(id).tier().max(Tier::Cached);
+            self.change_tier(id, tier, TierReason::LimitReached, now);
+        }
+    }
+
+    /// Whether this room may be live beside the others. The Background room left longest ago makes way.
+    fn make_room_for(&mut self, id: &RoomId, now: Millis) -> bool {
+        let is_live = |room: &Room| room.tier() >= Tier::Background;
+        if self.rooms.get(id).is_some_and(is_live) {
+            return true;
+        }
+        let live = self.rooms.values().filter(|room| is_live(room)).count();
+        if live < self.link.live_rooms {
+            return true;
+        }
+        let in_background = self.rooms.iter().filter(|(_, room)| room.tier() == Tier::Background);
+        let Some(oldest) = in_background.min_by_key(|(_, room)| room.since).map(|(id, _)| id.clone()) else {
+            return false;
+        };
+        self.change_tier(&oldest, Tier::Cached, TierReason::LiveRoomsFull, now);
+        true
+    }
+
+    pub(super) fn set_tier_explicitly(&mut self, id: &RoomId, tier: Tier, reason: TierReason, now: Millis) {
+        self.room_mut(id).is_fixed = true;
+        if tier < Tier::Background || self.make_room_for(id, now) {
+            self.change_tier(id, tier, reason, now);
+        } else {
+            self.change_tier(id, Tier::Cached, TierReason::LimitReached, now);
+        }
+    }
+
+    /// The server advises a lower tier; a higher one is the app's to choose.
+    pub(super) fn follow_advice(&mut self, id: &RoomId, tier: Tier, now: Millis) {
+        if self.rooms.get(id).is_some_and(|room| tier < room.tier()) && !self.is_own_inbox(id) {
+            self.set_tier_explicitly(id, tier, TierReason::ServerAdvice, now);
+        }
+    }
+
+    /// Does one transition, step by step, as the table says.
+    pub(super) fn change_tier(&mut self, id: &RoomId, to: Tier, reason: TierReason, now: Millis) {
+        let room = self.room_mut(id);
+        let from = room.tier();
+        if from != to || room.reason != reason {
+            room.reason = reason;
+            self.outbox.room(id, RoomChange::Tier);
+        }
+        let steps = transition(from, to);
+        if steps.is_empty() {
+            return;
+        }
+        let room = self.room_mut(id);
+        let mut bench = Bench::clear(core::mem::take(&mut room.content));
+        if from != to {
+            (room.since, room.asked, room.retry_at, room.parts) = (now, None, None, None);
+            room.history = History::default();
+            room.messages = room.messages.max(bench.messages());
+        }
+        let mut is_told = false;
+        for step in steps {
+            match step {
+                Step::Open => bench.active = Some(Box::new(Active::empty(id))),
+                Step::Restore => bench.restore(id),
+                Step::Compress => bench.compress(),
+                Step::Project => bench.project(id),
+                Step::Summarize => bench.summarize(id),
+                Step::Persist | Step::Forget => self.room_mut(id).dirty_since = Some(now),
+                Step::Admit => self.cache.admit(id),
+                Step::Withdraw => self.cache.withdraw(id),
+                Step::Tell => is_told = true,
+            }
+        }
+        let room = self.room_mut(id);
+        room.content = bench.finish(to);
+        if from == to {
+            return;
+        }
+        room.synced = if room.content.base().is_some() || room.predicted.is_some() {
+            Synced::Stale
+        } else {
+            Synced::Loading
+        };
+        if to <= Tier::Cached {
+            room.synced = Synced::Ready;
+            self.pending.drop_acknowledged(id);
+        }
+        if to == Tier::Active {
+            self.confirm_shown(id);
+        }
+        self.outbox.room(id, RoomChange::Reset);
+        if to < from && self.room_mut(id).dirty_since.is_some() {
+            self.save(id, now);
+        }
+        if is_told {
+            self.tell(id, now);
+        }
+        self.trim_cache(now);
+        self.sweep(id);
+    }
+
+    /// Where a room goes that nobody holds and nobody has fixed, and when it goes on from there.
+    fn settle_tier(&mut self, id: &RoomId, now: Millis) {
+        while let Some((due, to, reason)) = self.next_tier(id)
+            && due <= now
+        {
+            self.change_tier(id, to, reason, now);
+        }
+    }
+
+    fn next_tier(&self, id: &RoomId) -> Option<(Millis, Tier, TierReason)> {
+        let room = self.rooms.get(id)?;
+        if room.holders > 0 || room.is_fixed || self.is_own_inbox(id) {
+            return None;
+        }
+        let config = &self.config;
+        match room.tier() {
+            Tier::Active => Some((room.since + config.active_grace, Tier::Background, TierReason::Released)),
+            Tier::Background => {
+                Some((room.since + config.background_for, Tier::Cached, TierReason::IdleInBackground))
+            }
+            Tier::Cached => {
+                let due = room.since + config.cached_for;
+                match self.keeps(id) {
+                    None => Some((due, Tier::Unloaded, TierReason::CacheExpired)),
+                    Some(reason) => (room.reason != reason).then_some((due, Tier::Cached, reason)),
+                }
+            }
+            Tier::Unloaded => None,
+        }
+    }
+
+    /// Why a room is not dropped from the cache, if something keeps it.
+    fn keeps(&self, id: &RoomId) -> Option<TierReason> {
+        let room = self.rooms.get(id)?;
+        if self.pending.of(id).next().is_some() {
+            Some(TierReason::UnsentKept)
+        } else if room.holders > 0 || room.is_fixed {
+            Some(room.reason)
+        } else if self.unread(id) > 0 {
+            Some(TierReason::UnreadKept)
+        } else {
+            None
+        }
+    }
+
+    /// Drops Cached rooms until there are as few as there may be. Past the protocol's bound, unread ones go as well.
+    fn trim_cache(&mut self, now: Millis) {
+        while self.cache.is_over() {
+            let is_full = self.cache.len() > limits::CACHED_ROOMS;
+            let is_kept = |id: &RoomId| match self.keeps(id) {
+                Some(TierReason::UnreadKept) => !is_full,
+                Some(_) => true,
+                None => false,
+            };
+            let Some(victim) = self.cache.victim(is_kept).cloned() else { return };
+            self.change_tier(&victim, Tier::Unloaded, TierReason::CacheFull, now);
+        }
+    }
+
+    /// Forgets a room of which nothing is held.
+    pub(super) fn sweep(&mut self, id: &RoomId) {
+        if self.rooms.get(id).is_some_and(Room::is_void) && self.pending.of(id).next().is_none() {
+            self.rooms.remove(id);
+        }
+    }
+
+    pub(super) fn room_timeouts(&mut self, now: Millis) {
+        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        for id in ids {
+            self.settle_tier(&id, now);
+            if self.link.is_online()
+                && let Some(room) = self.rooms.get_mut(&id)
+                && room_request_due(room).is_some_and(|due| due <= now)
+            {
+                (room.asked, room.retry_at, room.told) = (None, None, None);
+                self.tell(&id, now);
+            }
+        }
+    }
+
+    pub(super) fn room_deadline(&self) -> Option<Millis> {
+        let tiers = self.rooms.keys().filter_map(|id| self.next_tier(id)).map(|(due, ..)| due);
+        let requests = self.rooms.values().filter(|_| self.link.is_online()).filter_map(room_request_due);
+        tiers.chain(requests).min()
+    }
+
+    /// Tells the server the room's tier, unless it knows.
+    pub(super) fn tell(&mut self, id: &RoomId, now: Millis) {
+        if self.link.is_online()
+            && let Some(request) = self.request(id, now)
+        {
+            let bytes = self.send(v1::client_frame::Body::SetTier(request));
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.bytes_out += bytes as u64;
+            }
+        }
+    }
+
+    /// The request by which a room is resumed in its tier; `None` when the server knows, or can't know yet.
+    pub(super) fn request(&mut self, id: &RoomId, now: Millis) -> Option<v1::SetTier> {
+        if self.awaits_creation(id) {
+            return None;
+        }
+        let room = self.rooms.get_mut(id)?;
+        let tier = room.tier();
+        if room.told == Some(tier) || (tier == Tier::Unloaded && room.told.is_none()) {
+            return None;
+        }
+        room.told = (tier != Tier::Unloaded).then_some(tier);
+        room.asked = (tier >= Tier::Background).then_some(now);
+        room.retry_at = None;
+        room.parts = None;
+        let base = if room.reset.is_some() { None } else { room.content.base() };
+        let seen = match &room.content {
+            Content::Background(background) => Some(background.light.seen),
+            Content::Unloaded | Content::Cached(_) | Content::Active(_) => None,
+        };
+        let seen = seen.filter(|seen| seen.epoch != 0 && Some(*seen) != base && room.reset.is_none());
+        Some(v1::SetTier {
+            room_id: id.as_str().into(),
+            tier: tier.wire().into(),
+            base: base.map(Position::wire),
+            seen: seen.map(Position::wire),
+        })
+    }
+
+    /// Asks for what is missing since the held position. At most one such request is on its way for each room.
+    pub(super) fn resume(&mut self, id: &RoomId, now: Millis) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        if room.asked.is_none() {
+            room.told = None;
+            self.mark_stale(id);
+            self.tell(id, now);
+        }
+    }
+
+    /// What is held can't be extended: asks for the whole state. Until it is there, the view shows what it has.
+    pub(super) fn start_over(&mut self, id: &RoomId, code: Code, now: Millis) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.reset = Some(code);
+        room.parts = None;
+        self.resume(id, now);
+    }
+
+    pub(super) fn mark_stale(&mut self, id: &RoomId) {
+        if let Some(room) = self.rooms.get_mut(id)
+            && room.synced == Synced::Ready
+            && room.tier() >= Tier::Background
+        {
+            room.synced = Synced::Stale;
+            self.outbox.room(id, RoomChange::Tier);
+        }
+    }
+
+    /// The server has refused a request about a room.
+    pub(super) fn room_refused(
+        &mut self,
+        id: &RoomId,
+        code: Code,
+        retry_after: u64,
+        reason: String,
+        now: Millis,
+    ) {
+        use crate::Retry;
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        if code.retry() != Retry::Resync {
+            room.asked = None;
+        }
+        match code.retry() {
+            Retry::Later => room.retry_at = Some(now + retry_after.max(1_000)),
+            // The whole state follows; or else comes when it is asked for next.
+            Retry::Resync => {
+                room.reset = Some(code);
+                return;
+            }
+            Retry::NewToken => return self.reject_token(now),
+            Retry::Never => {
+                room.synced = Synced::Failed(code);
+                room.reason = match code {
+                    Code::UnknownRoom => TierReason::NotFound,
+                    Code::TooManyRooms => TierReason::LimitReached,
+                    _ => TierReason::Refused,
+                };
+                if room.tier() == Tier::Cached && room.holders == 0 {
+                    let reason = room.reason;
+                    room.told = None;
+                    self.change_tier(id, Tier::Unloaded, reason, now);
+                }
+            }
+        }
+        self.outbox.room(id, RoomChange::Tier);
+        self.outbox.event(Event::Error { code, room: Some(id.clone()), reason });
+    }
+
+    /// The connection is gone, and with it all that the server knew.
+    pub(super) fn leave_rooms(&mut self, _now: Millis) {
+        self.aliases.clear();
+        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        for id in ids {
+            self.mark_stale(&id);
+            if let Some(room) = self.rooms.get_mut(&id) {
+                (room.told, room.asked, room.retry_at, room.parts) = (None, None, None, None);
+                room.history.asked = None;
+            }
+            self.sweep(&id);
+        }
+    }
+
+    /// Rooms whose tier has changed since the hello.
+    pub(super) fn tell_what_has_changed(&mut self, now: Millis) {
+        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        for id in ids {
+            self.tell(&id, now);
+        }
+    }
+
+    /// Whether the server can't know the room, because its creation waits to be sent or answered.
+    pub(super) fn awaits_creation(&self, id: &RoomId) -> bool {
+        let mut ops = self.pending.of(id);
+        ops.any(|op| matches!(op.body, Body::CreateRoom(_)) && !op.is_acknowledged())
+    }
+
+    pub(super) fn room_mut(&mut self, id: &RoomId) -> &mut Room {
+        self.rooms.entry(id.clone()).or_default()
+    }
+}
+
+fn room_request_due(room: &Room) -> Option<Millis> {
+    room.retry_at.or(room.asked.map(|asked| asked + REPEAT))
+}
