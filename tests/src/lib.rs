@@ -1,1 +1,3 @@
-//! Stub.
+//! What the tests that cross crates share.
+
+pub mod vectors;

@@ -8,7 +8,8 @@
 //! what its fields don't tell lies beside it in `unknown` (see [`Op`](op::Op)). The `data` of a sync is an object
 //! whose shape follows from `message_type`.
 //!
-//! Unknown keys are ignored, wherever they are. Nesting is bounded by serde_json, at 128 levels.
+//! Unknown keys are ignored, wherever they are. Nesting is bounded by serde_json, at 128 levels; what is skipped is
+//! skipped without recursion.
 
 use alloc::vec::Vec;
 
