@@ -22,7 +22,9 @@ export function PeopleDialog({
   const away = members.filter(({ id }) => !here.has(id));
   return (
     <Dialog title={`People in ${room.info?.name ?? "the room"}`} onClose={onClose}>
-      <h3 className="people-title">Here now <span>{room.userCount}</span></h3>
+      <h3 className="people-title">
+        Here now <span>{room.userCount}</span>
+      </h3>
       <ul className="people">
         {room.users.map(({ id, name, liveness }) => (
           <Row key={id} id={id} name={name} me={me} note={note(roles.get(id), liveness)} />
@@ -31,7 +33,9 @@ export function PeopleDialog({
       {room.userCount > room.users.length && (
         <p className="aside">and {room.userCount - room.users.length} more</p>
       )}
-      <h3 className="people-title">Members who are not here <span>{away.length}</span></h3>
+      <h3 className="people-title">
+        Members who are not here <span>{away.length}</span>
+      </h3>
       <ul className="people away">
         {away.map(({ id, name, role }) => (
           <Row key={id} id={id} name={name} me={me} note={note(role, "live")} />
