@@ -22,7 +22,9 @@ const STAGES = [
     builds: ["packages"],
     work: async (run) => {
       await run("cargo", ["fmt", "--all", "--check"], { advice: "run `npm run format`" });
-      await run("node_modules/.bin/biome", ["ci"], { advice: "run `npm run format`; what is left says why" });
+      await run("node_modules/.bin/biome", ["ci", "--colors=off", "--error-on-warnings"], {
+        advice: "run `npm run format`; what is left says why",
+      });
     },
   },
   {
@@ -71,6 +73,16 @@ const STAGES = [
       await run("npm", ["run", "typecheck", "--workspaces", "--if-present"]);
       await run("npm", ["test", "--workspaces", "--if-present"]);
     },
+  },
+  {
+    name: "demo",
+    what: "web demo",
+    builds: ["demo"],
+  },
+  {
+    name: "server",
+    what: "release server",
+    builds: ["server"],
   },
   {
     name: "browser",

@@ -121,7 +121,6 @@ function RoomList({
   };
 
   return (
-    // biome-ignore lint/a11y/noNoninteractiveElementInteractions: arrow keys walk through the links
     <nav className="room-list" aria-label="Rooms" ref={ref} onKeyDown={onKeyDown}>
       {rows.length === 0 && empty}
       {groups.map(
