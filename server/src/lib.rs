@@ -2,6 +2,9 @@
 
 pub mod auth;
 pub mod folder;
+pub mod http;
 pub mod net;
 pub mod rooms;
+pub mod serve;
+pub mod session;
 pub mod store;

@@ -93,13 +93,15 @@ impl Authority {
     /// Puts a connection into a tier's channel, or out of all. Says nothing to it.
     pub(super) fn place(&mut self, conn: ConnId, place: Option<(&Actor, Tier)>, now: Millis) {
         let place = place.filter(|(_, tier)| matches!(tier, Tier::Active | Tier::Background));
+        // One's own inbox is nowhere that others could be met.
+        let is_inbox = self.confirmed.id().inbox_owner().is_some();
         let old = self.subscribers.by_conn.remove(&conn);
         let unchanged = old.as_ref().map(|old| old.tier) == place.map(|(_, tier)| tier);
         if let Some(old) = old {
             if let Some(count) = self.subscribers.count(old.tier) {
                 *count -= 1;
             }
-            if old.tier == Tier::Active {
+            if old.tier == Tier::Active && !is_inbox {
                 self.occupancy.leave(&old.user);
             }
         }
@@ -107,7 +109,7 @@ impl Authority {
             if let Some(count) = self.subscribers.count(tier) {
                 *count += 1;
             }
-            if tier == Tier::Active {
+            if tier == Tier::Active && !is_inbox {
                 self.occupancy.enter(actor.user(), actor.name());
             }
             let user = actor.user().to_string();

@@ -94,8 +94,10 @@ impl Room {
                     self.epoch = epoch;
                     self.authority.handle_claimed(epoch, self.now);
                 }
-                Effect::Append { expected, batch, .. } => {
+                Effect::Append { expected, batch, summary } => {
                     let head = self.head();
+                    let after = Position { seq: expected.seq + batch.len() as u64, ..expected };
+                    assert_eq!(summary.position, Some(after.wire()));
                     if expected == head {
                         self.log.extend(batch);
                         self.authority.handle_appended(Appended::Done, self.now);

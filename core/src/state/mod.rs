@@ -146,9 +146,9 @@ impl RoomState {
         self.digest
     }
 
-    /// Opens an empty log's first epoch. Has no effect on a state that holds entries.
+    /// Names the epoch of a log that had none. Has no effect on a state that has one.
     pub fn open_epoch(&mut self, epoch: u64) {
-        if self.position.seq == 0 {
+        if self.position.epoch == 0 {
             self.position.epoch = epoch;
         }
     }

@@ -207,7 +207,7 @@ impl RoomTask {
         self.authority.give_up(code);
         self.do_effects();
         for (_, answer) in self.readers.drain(..) {
-            drop(answer.send(Err(code)));
+            let _ = answer.send(Err(code));
         }
     }
 
@@ -279,11 +279,11 @@ impl RoomTask {
             }
             Effect::Deliver { to, reply, body } => {
                 // Where the other room is overloaded, the delivery is repeated.
-                drop(self.rooms.tell(&to, RoomMessage::Deliver { reply, body }));
+                let _ = self.rooms.tell(&to, RoomMessage::Deliver { reply, body });
             }
             Effect::Delivered { reply, settled } => {
                 let delivered = RoomMessage::Delivered { delivery: reply.delivery, settled };
-                drop(self.rooms.tell(&reply.room, delivered));
+                let _ = self.rooms.tell(&reply.room, delivered);
             }
             Effect::Occupied { count, users } => self.rooms.directory().occupy(&self.room, count, users),
             effect => self.ask_store(effect),
@@ -417,7 +417,7 @@ impl RoomTask {
                 true if !policy::may_read(&actor, state) => Err(Code::Forbidden),
                 true => Ok(state.snapshot(SnapshotFor::Client { messages: limits::JOIN_MESSAGES })),
             };
-            drop(answer.send(snapshot));
+            let _ = answer.send(snapshot);
         }
     }
 
@@ -436,23 +436,23 @@ impl RoomTask {
         match frame.body {
             Some(Frame::Ack(ack)) => {
                 if let Some(answer) = self.calls.remove(&conn) {
-                    drop(answer.send(Ok(ack.position.map(Position::from).unwrap_or_default())));
+                    let _ = answer.send(Ok(ack.position.map(Position::from).unwrap_or_default()));
                 }
             }
             Some(Frame::Rejection(rejection)) => {
                 let code = Code::from_number(rejection.code).unwrap_or(Code::Internal);
                 if let Some(answer) = self.calls.remove(&conn) {
-                    drop(answer.send(Err(Refused { code, retry_after: rejection.retry_after })));
+                    let _ = answer.send(Err(Refused { code, retry_after: rejection.retry_after }));
                 }
             }
             Some(Frame::HistoryPage(page)) => {
                 if let Some(answer) = self.pages.remove(&conn) {
-                    drop(answer.send(Ok(page)));
+                    let _ = answer.send(Ok(page));
                 }
             }
             Some(Frame::Error(error)) => {
                 if let Some(answer) = self.pages.remove(&conn) {
-                    drop(answer.send(Err(Code::from_number(error.code).unwrap_or(Code::Internal))));
+                    let _ = answer.send(Err(Code::from_number(error.code).unwrap_or(Code::Internal)));
                 }
             }
             _ => {}

@@ -18,6 +18,7 @@ mod actor;
 mod directory;
 mod encode;
 
+pub(crate) use actor::now;
 pub use directory::Directory;
 pub use encode::{channel, encode_frame};
 
@@ -75,6 +76,8 @@ struct Shared {
     next_alias: AtomicU32,
     next_caller: AtomicU64,
     stopping: watch::Sender<bool>,
+    /// Where the rooms' tasks run: shards are no threads of the runtime.
+    runtime: tokio::runtime::Handle,
 }
 
 struct Live {
@@ -87,7 +90,7 @@ struct Live {
 const CALLERS: u64 = 0xff << 56;
 
 impl Rooms {
-    /// No room is live yet.
+    /// No room is live yet. Must be called within the runtime in which the rooms will live.
     pub fn new(
         store: SharedStore,
         fanout: Fanout,
@@ -105,6 +108,7 @@ impl Rooms {
             next_alias: AtomicU32::new(1),
             next_caller: AtomicU64::new(CALLERS),
             stopping: watch::Sender::new(false),
+            runtime: tokio::runtime::Handle::current(),
         };
         Rooms { shared: Arc::new(shared) }
     }
@@ -249,7 +253,7 @@ impl Rooms {
     fn start(&self, room: RoomId) -> Live {
         let (mailbox, messages) = mpsc::channel(MAILBOX);
         let alias = self.shared.next_alias.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(actor::supervise(self.clone(), room, alias, messages));
+        self.shared.runtime.spawn(actor::supervise(self.clone(), room, alias, messages));
         Live { mailbox, alias }
     }
 

@@ -1,0 +1,176 @@
+//! Starting, serving and stopping: everything in its order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use enfilade_core::Code;
+use enfilade_core::authority::ConnectionConfig;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::auth::Tokens;
+use crate::folder::DataFolder;
+use crate::http::{self, Api};
+use crate::net::{Net, NetConfig, accept};
+use crate::rooms::{Directory, Rooms, now};
+use crate::session::{self, Session, Sessions};
+use crate::store::{EmbeddedStore, Options as StoreOptions, SharedStore};
+
+/// Why the server did not start, or did not stop as it should. The message says what to do.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Of the time to drain, what connections have to take the rest and close; the rest is for requests and the store.
+const CLOSING_SHARE: u32 = 2;
+
+/// What the server is told at its start, after all sources of configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen; port 0 is any that is free.
+    pub listen: SocketAddr,
+    /// Where rooms and the signing key are kept.
+    pub data_dir: PathBuf,
+    /// Bounds and deadlines of sockets.
+    pub net: NetConfig,
+    /// What connections are told and allowed.
+    pub connection: ConnectionConfig,
+    /// Bounds of the store.
+    pub store: StoreOptions,
+    /// Whether somebody without an account gets a token.
+    pub guests: bool,
+    /// How long such a token is good.
+    pub guest_lifetime: Duration,
+    /// Other sites whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// From the order to stop until the process ends.
+    pub drain: Duration,
+}
+
+/// Serves until the process is told to stop, then drains.
+///
+/// # Errors
+/// What stands in the way of starting: the address, the data folder, the store.
+pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Failure> {
+    let Settings { listen, drain, .. } = settings;
+    // The address first: a second server on the same folder is told of the port, which is what was meant.
+    let listener = accept::bind(listen).map_err(|error| cannot_listen(listen, &error))?;
+    let address = listener.local_addr()?;
+    let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
+    let tokens = Arc::new(Tokens::open(&folder, settings.guest_lifetime)?);
+    let store: SharedStore = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
+
+    // Revisions of the room list must not repeat those of an earlier process.
+    let directory = Directory::new(now().0 * 1_000);
+    let count = directory.load_all(&*store).await?;
+
+    let heartbeat_interval = settings.connection.heartbeat_interval;
+    let mut starting = None;
+    let net = Net::start(&settings.net, |_, fanout| {
+        let sessions = starting.get_or_insert_with(|| Sessions {
+            rooms: Rooms::new(
+                store.clone(),
+                fanout.clone(),
+                directory.clone(),
+                node_name(),
+                heartbeat_interval,
+            ),
+            tokens: tokens.clone(),
+            config: Arc::new(settings.connection.clone()),
+        });
+        Session::new(sessions.clone())
+    })?;
+    let fanout = net.fanout().clone();
+    let rooms = match starting {
+        Some(sessions) => sessions.rooms,
+        None => return Err("no shard was started".into()),
+    };
+    let hints = tokio::spawn(rooms.clone().follow_hints());
+    let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
+
+    let ready = Arc::new(AtomicBool::new(true));
+    let api = Api {
+        rooms: rooms.clone(),
+        tokens,
+        guests: settings.guests,
+        fanout: fanout.clone(),
+        metrics,
+        ready: ready.clone(),
+    };
+    if settings.guests {
+        tracing::warn!(
+            "GUESTS ARE ALLOWED: anybody who reaches this server gets a token. Set guests.allowed = false to change that."
+        );
+    }
+    tracing::info!(%address, rooms = count, data = %settings.data_dir.display(), "serving at http://{address}");
+
+    let reconnect_after = Duration::from_millis(settings.connection.reconnect_min);
+    let stop = stop_requested();
+    let stopping = {
+        let (ready, fanout) = (ready.clone(), fanout.clone());
+        async move {
+            let signal = stop.await;
+            tracing::info!(signal, "stopping: clients are advised to come back");
+            ready.store(false, Ordering::Relaxed);
+            session::advise(&fanout, reconnect_after);
+        }
+    };
+    let router = http::router(api, &settings.cors_origins);
+    accept::serve(listener, router, &settings.net, stopping, drain / 4).await;
+
+    // What is under way becomes durable and is answered, then sockets close, then the store.
+    beats.abort();
+    rooms.stop(drain / 4).await;
+    net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
+    hints.abort();
+    store.close().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A name that no other process has at the same time.
+fn node_name() -> String {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => format!("node-{:016x}", u64::from_le_bytes(bytes)),
+        Err(_) => format!("node-{}", std::process::id()),
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another process uses it; stop that one, or choose another port with --listen"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "this user may not use it; choose a port above 1023 with --listen"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; use 127.0.0.1 or 0.0.0.0 with --listen"
+        }
+        _ => "choose another with --listen",
+    };
+    format!("can't listen on {address} ({error}): {advice}").into()
+}
+
+/// Completes at SIGTERM or Ctrl-C, with the signal's name. A second one ends the process at once.
+async fn stop_requested() -> &'static str {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    name
+}
