@@ -1,0 +1,32 @@
+import { untilEqual } from "./until.mjs";
+
+export const name = "what waits to be sent, and what was being written, survive a reload";
+
+export async function test(t) {
+  const door = await t.door();
+  const ada = await t.window();
+  const bob = await t.window();
+  await ada.enter(door.url, "Ada");
+  await bob.enter(t.server.url, "Bob");
+  await ada.createRoom("Hall");
+  await ada.send("before");
+  await bob.openRoom("Hall");
+  await bob.showsExactly("before");
+
+  door.shut();
+  await ada.banner("waiting").or(ada.banner("again")).first().waitFor();
+  await ada.send("first in the queue");
+  await ada.send("second in the queue");
+  await ada.page.locator("#composer").fill("half a sent");
+  await untilEqual("both wait", ["first in the queue", "second in the queue"], () => ada.pending());
+
+  await ada.page.reload();
+  await untilEqual("both still wait", ["first in the queue", "second in the queue"], () => ada.pending());
+  await untilEqual("the draft is there", "half a sent", () => ada.page.locator("#composer").inputValue());
+  await bob.showsExactly("before");
+
+  door.open();
+  await ada.showsExactly("before", "first in the queue", "second in the queue");
+  await bob.showsExactly("before", "first in the queue", "second in the queue");
+  await untilEqual("nothing waits", [], () => ada.pending());
+}
