@@ -493,3 +493,6 @@ impl Client {
         RoomId::new(&id)
     }
 }
+
+#[cfg(test)]
+mod tests;

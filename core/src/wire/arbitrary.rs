@@ -9,12 +9,12 @@ use crate::limits::INTEGER_BOUND;
 use crate::{op, v1};
 
 /// Frames of the given type whose integers stay below 2^53.
-pub(super) fn frame<F: Any + core::fmt::Debug>() -> impl Strategy<Value = F> {
+pub(crate) fn frame<F: Any + core::fmt::Debug>() -> impl Strategy<Value = F> {
     proptest::collection::vec(any::<u8>(), 0..2_000).prop_map(|bytes| F::any(&mut Source { bytes, next: 0 }))
 }
 
 /// Where choices come from. Zeros when it has run dry, so that every frame ends.
-pub(super) struct Source {
+pub(crate) struct Source {
     bytes: Vec<u8>,
     next: usize,
 }
@@ -27,7 +27,7 @@ impl Source {
     }
 }
 
-pub(super) trait Any {
+pub(crate) trait Any {
     fn any(source: &mut Source) -> Self;
 }
 

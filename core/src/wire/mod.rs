@@ -12,7 +12,7 @@ pub mod binary;
 pub mod json;
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 
 /// How frames are written on a connection. Chosen by the WebSocket subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
