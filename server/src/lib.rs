@@ -1,6 +1,8 @@
 //! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
 
 pub mod auth;
+pub mod cli;
+pub mod config;
 pub mod folder;
 pub mod http;
 pub mod net;
@@ -8,3 +10,4 @@ pub mod rooms;
 pub mod serve;
 pub mod session;
 pub mod store;
+pub mod telemetry;

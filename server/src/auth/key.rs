@@ -28,24 +28,35 @@ impl Key {
     /// Reads the data folder's key, and makes one where there is none (mode 0600). An existing file is never
     /// replaced, whatever is in it: all tokens would be void.
     pub(super) fn open(folder: &DataFolder) -> Result<Key> {
-        let path = folder.path().join(NAME);
-        let failed = |error: std::io::Error| io_error(&error, &path);
-        let pem = match fs::metadata(&path) {
-            Ok(file) => {
-                warn_of_readers(&file, &path);
-                if file.len() > FILE_BYTES {
-                    return Err(unreadable(&path, "it is too large"));
-                }
-                fs::read_to_string(&path).map_err(|error| match error.kind() {
-                    ErrorKind::InvalidData => unreadable(&path, "it is not text"),
-                    _ => failed(error),
-                })?
+        match Key::read(folder.path())? {
+            Some(key) => Ok(key),
+            None => {
+                create(folder)?;
+                let gone = || unreadable(&folder.path().join(NAME), "it vanished");
+                Key::read(folder.path())?.ok_or_else(gone)
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => create(folder)?,
+        }
+    }
+
+    /// Reads the folder's key, if there is one.
+    pub(super) fn read(folder: &Path) -> Result<Option<Key>> {
+        let path = folder.join(NAME);
+        let failed = |error: std::io::Error| io_error(&error, &path);
+        let file = match fs::metadata(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
+        warn_of_readers(&file, &path);
+        if file.len() > FILE_BYTES {
+            return Err(unreadable(&path, "it is too large"));
+        }
+        let pem = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => unreadable(&path, "it is not text"),
+            _ => failed(error),
+        })?;
         let key = SigningKey::from_pkcs8_pem(&pem).map_err(|error| unreadable(&path, &error.to_string()))?;
-        Key::new(&key).ok_or_else(|| unreadable(&path, "it can't be encoded"))
+        Key::new(&key).map(Some).ok_or_else(|| unreadable(&path, "it can't be encoded"))
     }
 
     fn new(key: &SigningKey) -> Option<Key> {
@@ -56,7 +67,7 @@ impl Key {
     }
 }
 
-fn create(folder: &DataFolder) -> Result<String> {
+fn create(folder: &DataFolder) -> Result<()> {
     let mut seed = [0; 32];
     let unavailable = |error: String| StoreError::Unavailable(format!("no signing key can be made: {error}"));
     getrandom::fill(&mut seed).map_err(|error| unavailable(error.to_string()))?;
@@ -67,7 +78,7 @@ fn create(folder: &DataFolder) -> Result<String> {
         file.and_then(|mut file| file.write_all(pem.as_bytes())).map_err(|error| io_error(&error, path))
     })?;
     tracing::info!(file = %folder.path().join(NAME).display(), "made a signing key for tokens");
-    Ok(pem)
+    Ok(())
 }
 
 fn warn_of_readers(file: &fs::Metadata, path: &Path) {

@@ -3,6 +3,7 @@
 //! Every connection has a token. Guests get theirs from the server itself; it is signed with the key of the data
 //! folder, so it holds across restarts, and for as long as the file does.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use enfilade_core::{Code, Millis, UserId, limits, text};
@@ -66,13 +67,22 @@ impl Tokens {
     ///
     /// [`StoreError::Damaged`] when the file there is no such key; it is left as it is.
     pub fn open(folder: &DataFolder, guest_lifetime: Duration) -> Result<Tokens, StoreError> {
+        Key::open(folder).map(|key| Tokens::with(key, guest_lifetime))
+    }
+
+    /// Opens the key of a data folder that another process may be using; `None` where there is no key yet.
+    pub fn open_existing(folder: &Path, guest_lifetime: Duration) -> Result<Option<Tokens>, StoreError> {
+        Ok(Key::read(folder)?.map(|key| Tokens::with(key, guest_lifetime)))
+    }
+
+    fn with(key: Key, guest_lifetime: Duration) -> Tokens {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "sub", "iss", "aud"]);
         // The time is an argument of `verify`.
         validation.validate_exp = false;
-        Ok(Tokens { key: Key::open(folder)?, guest_lifetime, validation })
+        Tokens { key, guest_lifetime, validation }
     }
 
     /// A token for somebody new, under a random id that begins with `guest-`. [`Code::InvalidName`] when that isn't

@@ -74,7 +74,14 @@ impl StoreFile {
             return Err(self.damaged("it is empty"));
         }
         let mut builder = self.builder();
-        builder.set_check_integrity_on_open(size <= CHECKED_BYTES);
+        if size <= CHECKED_BYTES {
+            builder.set_check_integrity_on_open(true);
+        } else {
+            builder.set_repair_callback(|repair| {
+                let percent = (repair.progress() * 100.0) as u32;
+                tracing::info!(percent, "the store was not closed; it is checked before it is used");
+            });
+        }
         // The library promises errors for what it checks; for the rest, a panic is as good a message.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let database = builder.open(&self.path)?;
@@ -95,9 +102,6 @@ impl StoreFile {
     fn builder(&self) -> Builder {
         let mut builder = Builder::new();
         builder.set_cache_size(self.cache_bytes);
-        builder.set_repair_callback(|repair| {
-            tracing::info!(progress = repair.progress(), "checking the store, which was not closed");
-        });
         builder
     }
 

@@ -228,7 +228,7 @@ fn child(test: &str, folder: &Path) -> Vec<String> {
 }
 
 /// Names the folder of a test that runs as a child of another; without it such a test does nothing.
-const CHILD: &str = "ENFILADE_TEST_CHILD";
+const CHILD: &str = "STORE_TEST_CHILD";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_appends_until_it_is_killed() {

@@ -1,0 +1,289 @@
+//! What an operator can set, what it is when nobody does, and what it may be.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use enfilade_core::authority::ConnectionConfig;
+use enfilade_core::limits;
+use serde::{Deserialize, Serialize};
+
+use crate::net::NetConfig;
+use crate::{serve, store};
+
+mod sources;
+
+pub(crate) use sources::FILE_VARIABLE;
+pub use sources::{Problem, Resolved, Sources};
+
+/// The server's configuration. Defaults, then the file, then the environment, then flags: the last one that says
+/// something about a key has it. `enfilade config check` prints the outcome, and who had the say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port of everything: demo, API and WebSocket.
+    pub listen: SocketAddr,
+    /// Folder of the store and the signing key. One server at a time can use it.
+    pub data_dir: PathBuf,
+    /// Threads that own sockets; 0 is one a core.
+    pub shards: usize,
+    /// Milliseconds between two heartbeats.
+    pub heartbeat_interval_ms: u64,
+    /// The log.
+    pub log: Log,
+    /// Who may come without an account.
+    pub guests: Guests,
+    /// How clients come back.
+    pub reconnect: Reconnect,
+    /// How much one client, and all together, may ask for.
+    pub limits: Limits,
+    /// How long the server waits.
+    pub timeouts: Timeouts,
+    /// The embedded store.
+    pub store: Store,
+    /// Pages of other sites.
+    pub cors: Cors,
+}
+
+/// The log, on the standard error stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Lines for people, or JSON objects for machines.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`; also by module: `info,enfilade_server::store=debug`.
+    pub level: String,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// People without an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guests {
+    /// Whether anybody who asks gets a token.
+    pub allowed: bool,
+    /// How long a guest's token holds.
+    pub lifetime_days: u32,
+}
+
+/// The window from which clients draw the time of their next attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconnect {
+    /// At first.
+    pub min_ms: u64,
+    /// At most.
+    pub max_ms: u64,
+}
+
+/// Bounds of what is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one frame from a client.
+    pub frame_bytes: usize,
+    /// Bytes of one operation.
+    pub op_bytes: usize,
+    /// WebSockets at the same time.
+    pub connections: usize,
+    /// Sockets at the same time that are no WebSockets (yet).
+    pub http_connections: usize,
+    /// Bytes that may wait for a client that reads too slowly, before it is closed.
+    pub backlog_bytes: usize,
+    /// Rooms that one connection may hold Active or Background.
+    pub live_rooms_per_connection: usize,
+    /// Rooms that one connection may hold Cached.
+    pub cached_rooms_per_connection: usize,
+}
+
+/// Deadlines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// From a socket's opening to its first byte.
+    pub first_byte_ms: u64,
+    /// From there to the end of a request's headers.
+    pub headers_ms: u64,
+    /// From a WebSocket's opening to its first frame.
+    pub hello_ms: u64,
+    /// From the signal to stop to the end of the process.
+    pub drain_ms: u64,
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Requests that may wait to be written.
+    pub queue_requests: usize,
+    /// Bytes that may wait to be written.
+    pub queue_bytes: usize,
+    /// Memory for pages of the file.
+    pub cache_bytes: usize,
+    /// Free disk space below which writes are refused.
+    pub reserve_bytes: u64,
+}
+
+/// Pages of other sites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// Sites whose pages may call the API, such as `https://example.org`. The server's own need no mention.
+    pub origins: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let store = store::Options::default();
+        Config {
+            // This machine alone, until somebody decides otherwise.
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
+            data_dir: PathBuf::from("data"),
+            shards: 0,
+            heartbeat_interval_ms: 25_000,
+            log: Log { format: LogFormat::Human, level: "info".into() },
+            guests: Guests { allowed: true, lifetime_days: 30 },
+            reconnect: Reconnect { min_ms: 500, max_ms: 20_000 },
+            limits: Limits {
+                frame_bytes: limits::FRAME_BYTES,
+                op_bytes: limits::OP_BYTES,
+                connections: 20_000,
+                http_connections: 4_096,
+                backlog_bytes: 1024 * 1024,
+                live_rooms_per_connection: limits::LIVE_ROOMS,
+                cached_rooms_per_connection: limits::CACHED_ROOMS,
+            },
+            timeouts: Timeouts {
+                first_byte_ms: 10_000,
+                headers_ms: 10_000,
+                hello_ms: 10_000,
+                drain_ms: 10_000,
+            },
+            store: Store {
+                queue_requests: store.queue_requests,
+                queue_bytes: store.queue_bytes,
+                cache_bytes: store.cache_bytes,
+                reserve_bytes: store.reserve_bytes,
+            },
+            cors: Cors { origins: Vec::new() },
+        }
+    }
+}
+
+/// Room for the envelope of an operation within a frame.
+const ENVELOPE_BYTES: usize = 1_024;
+/// A frame is held whole in memory, once a connection.
+const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+impl Config {
+    /// How long a guest's token holds.
+    pub fn guest_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.guests.lifetime_days) * 86_400)
+    }
+
+    /// Keys whose values are of the right kind, and still can't be: with what to do.
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut range = |key, value: u64, min: u64, max: u64| {
+            if !(min..=max).contains(&value) {
+                faults.push((key, format!("it must be from {min} to {max}")));
+            }
+        };
+        let limits = &self.limits;
+        range("limits.op_bytes", limits.op_bytes as u64, 64, limits::OP_BYTES as u64);
+        let frame_min = limits.op_bytes.saturating_add(ENVELOPE_BYTES) as u64;
+        range("limits.frame_bytes", limits.frame_bytes as u64, frame_min, FRAME_BYTES_MAX as u64);
+        range("limits.connections", limits.connections as u64, 1, 1_000_000);
+        range("limits.http_connections", limits.http_connections as u64, 1, 100_000);
+        let backlog_min = 2 * limits::FRAME_BYTES as u64;
+        range("limits.backlog_bytes", limits.backlog_bytes as u64, backlog_min, 1 << 30);
+        range("limits.live_rooms_per_connection", limits.live_rooms_per_connection as u64, 1, 1_024);
+        range("limits.cached_rooms_per_connection", limits.cached_rooms_per_connection as u64, 1, 65_536);
+        let timeouts = &self.timeouts;
+        range("timeouts.first_byte_ms", timeouts.first_byte_ms, 100, 600_000);
+        range("timeouts.headers_ms", timeouts.headers_ms, 100, 600_000);
+        range("timeouts.hello_ms", timeouts.hello_ms, 100, 600_000);
+        range("timeouts.drain_ms", timeouts.drain_ms, 100, 600_000);
+        range("heartbeat_interval_ms", self.heartbeat_interval_ms, 100, 300_000);
+        range("reconnect.min_ms", self.reconnect.min_ms, 10, 60_000);
+        range("reconnect.max_ms", self.reconnect.max_ms, self.reconnect.min_ms, 600_000);
+        range("guests.lifetime_days", self.guests.lifetime_days.into(), 1, 3_650);
+        range("shards", self.shards as u64, 0, 255);
+        range("store.queue_requests", self.store.queue_requests as u64, 1, 1_000_000);
+        range("store.queue_bytes", self.store.queue_bytes as u64, 1 << 20, 1 << 33);
+        range("store.cache_bytes", self.store.cache_bytes as u64, 1 << 20, 1 << 40);
+        if self.data_dir.as_os_str().is_empty() {
+            faults.push(("data_dir", "it must name a folder".into()));
+        }
+        if let Err(error) = self.log.level.parse::<tracing_subscriber::EnvFilter>() {
+            faults.push(("log.level", format!("{error}; use error, warn, info, debug or trace")));
+        }
+        if let Some(origin) = self.cors.origins.iter().find(|origin| !is_origin(origin)) {
+            faults
+                .push(("cors.origins", format!("{origin:?} is no origin; write it as https://example.org")));
+        }
+        faults
+    }
+}
+
+impl From<&Config> for serve::Settings {
+    fn from(config: &Config) -> serve::Settings {
+        let Config { limits, timeouts, store, .. } = config;
+        serve::Settings {
+            listen: config.listen,
+            data_dir: config.data_dir.clone(),
+            net: NetConfig {
+                shards: config.shards,
+                max_connections: limits.connections,
+                max_http_connections: limits.http_connections,
+                max_message_bytes: limits.frame_bytes,
+                max_backlog_bytes: limits.backlog_bytes,
+                first_byte_timeout: Duration::from_millis(timeouts.first_byte_ms),
+                header_timeout: Duration::from_millis(timeouts.headers_ms),
+                hello_timeout: Duration::from_millis(timeouts.hello_ms),
+                // A client answers each heartbeat, so that two without an answer are silence.
+                idle_timeout: Duration::from_millis(2 * config.heartbeat_interval_ms),
+                ..NetConfig::default()
+            },
+            connection: ConnectionConfig {
+                agent: concat!("enfilade/", env!("CARGO_PKG_VERSION")).into(),
+                frame_bytes: limits.frame_bytes,
+                op_bytes: limits.op_bytes,
+                live_rooms: limits.live_rooms_per_connection,
+                cached_rooms: limits.cached_rooms_per_connection,
+                heartbeat_interval: config.heartbeat_interval_ms,
+                reconnect_min: config.reconnect.min_ms,
+                reconnect_max: config.reconnect.max_ms,
+            },
+            store: store::Options {
+                queue_requests: store.queue_requests,
+                queue_bytes: store.queue_bytes,
+                cache_bytes: store.cache_bytes,
+                reserve_bytes: store.reserve_bytes,
+            },
+            guests: config.guests.allowed,
+            guest_lifetime: config.guest_lifetime(),
+            cors_origins: config.cors.origins.clone(),
+            // Ends before the process would be killed for being late.
+            drain: Duration::from_millis(timeouts.drain_ms) * 9 / 10,
+        }
+    }
+}
+
+/// Scheme, host and maybe a port, and nothing else: what browsers send.
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        !host.is_empty() && host.chars().all(allowed)
+    })
+}

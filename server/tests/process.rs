@@ -1,0 +1,207 @@
+//! The binary as an operator meets it: what it says, and with which code it ends.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The binary in a folder of its own, without anything from this process's environment that it would read.
+fn enfilade(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_enfilade"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ENFILADE_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = enfilade(folder, arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts on a free port, and waits until it says where.
+    fn start(folder: &Path, arguments: &[&str]) -> Server {
+        let mut command = enfilade(folder, &["--listen", "127.0.0.1:0", "--log-format", "json"]);
+        let mut process = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = lines.by_ref().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            line["address"].as_str().map(String::from)
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { process, address: address.expect("it ended before it served") }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn place() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn it_serves_without_a_command_and_ends_with_0_when_told_to() {
+    let place = place();
+    let mut server = Server::start(place.path(), &[]);
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/metrics").contains("enfilade_build_info"));
+    assert!(place.path().join("data/rooms.redb").exists());
+    let told = Instant::now();
+    server.signal("-TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_killed_server_starts_again_on_its_folder() {
+    let place = place();
+    let mut server = Server::start(place.path(), &["serve"]);
+    server.signal("-KILL");
+    server.process.wait().unwrap();
+    assert!(Server::start(place.path(), &["serve"]).get("/readyz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn guests_are_announced_loudly_unless_they_are_not_allowed() {
+    let place = place();
+    for (allowed, said) in [("true", true), ("false", false)] {
+        let mut command = enfilade(place.path(), &["--guests", allowed, "--listen", "127.0.0.1:0"]);
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let log: Vec<String> = lines.take_while(|line| !line.contains("serving at")).collect();
+        let announced = log.iter().any(|line| line.contains("WARN") && line.contains("GUESTS ARE ALLOWED"));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert_eq!(announced, said, "{log:#?}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    let place = place();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, said) = run(place.path(), &["--listen", &address]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+    assert!(!place.path().join("data").exists());
+}
+
+#[test]
+fn a_folder_in_use_is_named_with_who_uses_it() {
+    let place = place();
+    let server = Server::start(place.path(), &[]);
+    let (code, _, said) = run(place.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(1));
+    let holder = format!("process {}", server.process.id());
+    assert!(said.contains("data") && said.contains(&holder) && said.contains("--data-dir"), "{said}");
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn damaged_files_are_named_and_left_as_they_are() {
+    for file in ["rooms.redb", "signing-key.pem"] {
+        let place = place();
+        let path = place.path().join("data").join(file);
+        fs::create_dir(place.path().join("data")).unwrap();
+        fs::write(&path, "garbage").unwrap();
+        let (code, _, said) = run(place.path(), &["--listen", "127.0.0.1:0"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(file) && said.contains("move it away"), "{said}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "garbage");
+    }
+}
+
+#[test]
+fn a_data_folder_that_can_not_be_is_named() {
+    let place = place();
+    fs::write(place.path().join("data"), "a file").unwrap();
+    let (code, _, said) = run(place.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("data is no folder"), "{said}");
+}
+
+#[test]
+fn the_checked_configuration_says_where_each_value_is_from() {
+    let place = place();
+    fs::write(place.path().join("enfilade.toml"), "shards = 2\n[log]\nlevel = \"warn\"").unwrap();
+    let mut command = enfilade(place.path(), &["config", "check", "--listen", "127.0.0.1:9"]);
+    let output = command.env("ENFILADE_LOG__FORMAT", "json").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for (value, source) in [
+        ("listen = \"127.0.0.1:9\"", "--listen"),
+        ("shards = 2", "enfilade.toml"),
+        ("log.level = \"warn\"", "enfilade.toml"),
+        ("log.format = \"json\"", "ENFILADE_LOG__FORMAT"),
+        ("guests.allowed = true", "default"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(value));
+        assert!(line.is_some_and(|line| line.ends_with(&format!("# {source}"))), "{value}: {text}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_said_whole_and_ends_with_2() {
+    let place = place();
+    fs::write(place.path().join("enfilade.toml"), "lisen = \"127.0.0.1:9\"").unwrap();
+    for command in [&["config", "check"][..], &["serve"], &[]] {
+        let (code, _, said) = run(place.path(), &[command, &["--shards", "many"]].concat());
+        assert_eq!(code, Some(2));
+        assert!(said.contains("enfilade.toml: ") && said.contains("did you mean `listen`?"), "{said}");
+        assert!(said.contains("--shards: "), "{said}");
+    }
+    assert!(!place.path().join("data").exists());
+}
+
+#[test]
+fn tokens_are_minted_and_inspected_beside_a_running_server() {
+    let place = place();
+    let _server = Server::start(place.path(), &[]);
+    let (code, token, _) =
+        run(place.path(), &["token", "mint", "--user", "ada", "--name", "Ada", "--days", "2"]);
+    assert_eq!(code, Some(0));
+    let (code, said, _) = run(place.path(), &["token", "inspect", token.trim()]);
+    assert_eq!(code, Some(0));
+    let claims: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&claims["user"], &claims["name"], &claims["guest"]),
+        (&"ada".into(), &"Ada".into(), &false.into())
+    );
+    let (code, _, said) = run(place.path(), &["token", "inspect", "forged"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("not one of this server's"), "{said}");
+}
