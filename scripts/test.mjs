@@ -58,7 +58,10 @@ const STAGES = [
   {
     name: "rust",
     what: "unit, integration and documentation tests",
-    work: (run) => run("cargo", ["test", "--locked", "--workspace"]),
+    work: async (run) => {
+      await run("cargo", ["test", "--locked", "--workspace"]);
+      return countTests(run);
+    },
   },
   {
     name: "wasm",
@@ -98,6 +101,7 @@ const STAGES = [
       await run("cargo", ["test", "--locked", "-p", "enfilade-wasm", "--target", "wasm32-unknown-unknown"], {
         env,
       });
+      return countTests(run);
     },
   },
   {
@@ -106,6 +110,13 @@ const STAGES = [
     needs: ["jdk", "maven"],
     builds: ["kotlin", "server"],
     work: testKotlin,
+  },
+  {
+    name: "e2e",
+    what: "two windows in Chromium, and a killed server",
+    needs: ["chromium"],
+    builds: ["server"],
+    work: (run) => run("node", ["tests/e2e/run.mjs"], { advice: "pictures are in tests/e2e/artifacts" }),
   },
 ];
 
@@ -120,6 +131,16 @@ try {
   process.exit(1);
 }
 summarise(results);
+
+/** How many tests the runs of `cargo test` in this step have passed. None is a failure: it is not what was meant. */
+function countTests(run) {
+  const counts = [...run.output().matchAll(/^test result: ok\. (\d+) passed/gm)].map((match) =>
+    Number(match[1]),
+  );
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0) throw new Failure("no test ran");
+  return `${total} tests`;
+}
 
 function choose(names) {
   if (names.includes("--list")) {

@@ -1,5 +1,6 @@
 // The steps that make the product, in order. `npm start` does them all; a stage of `npm test` those that it needs.
 
+import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import { buildKotlin, kotlinOutputs } from "../build-kotlin.mjs";
 import { buildWasm, wasmOutputs } from "../build-wasm.mjs";
@@ -48,8 +49,13 @@ const STEPS = {
     after: ["demo"],
     inputs: [...RUST, "server", "web-demo/dist"],
     outputs: [serverBinary],
-    work: (run) =>
-      run("cargo", ["build", "--release", "--locked", "-p", "enfilade-server", "--bin", "enfilade"]),
+    work: (run) => {
+      // Cargo sees when a file of the demo has changed, but not that there is a new one: it looks at the date of the
+      // source that embeds them.
+      const now = new Date();
+      utimesSync(join(root, "server/src/http/assets.rs"), now, now);
+      return run("cargo", ["build", "--release", "--locked", "-p", "enfilade-server", "--bin", "enfilade"]);
+    },
   },
   kotlin: {
     what: "Kotlin package",

@@ -12,7 +12,7 @@ const mayInstall = existsSync("/etc/debian_version") && process.getuid?.() === 0
 const PARTS = {
   linker: { programs: ["cc"], packages: ["gcc", "libc6-dev"] },
   chromium: {
-    variable: "CHROMIUM",
+    variable: "CHROMIUM_BIN",
     programs: ["chromium", "chromium-browser", "google-chrome"],
     packages: ["chromium"],
   },

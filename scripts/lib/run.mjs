@@ -37,7 +37,8 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 /**
  * Does `work` and writes its line: name, what, seconds, and what `work` returns as a note. `work` is given `run`,
- * which runs a program into the step's log. Returns the seconds; throws what `work` throws, after showing the log.
+ * which runs a program into the step's log, and whose `output()` is that log so far. Throws what `work` throws, after
+ * showing the log.
  */
 export async function step(name, what, work) {
   const logPath = join(root, ".cache/logs", `${name}.log`);
@@ -47,9 +48,10 @@ export async function step(name, what, work) {
   const seconds = () => (performance.now() - began) / 1000;
   process.stdout.write(`${name.padEnd(12)}${what} … `);
   try {
-    const note = await work((program, args, options) => runInto(log, program, args, options));
+    const run = (program, args, options) => runInto(log, program, args, options);
+    run.output = () => readFileSync(logPath, "utf8");
+    const note = await work(run);
     console.log(`${seconds().toFixed(1)} s${note ? ` (${note})` : ""}`);
-    return seconds();
   } catch (error) {
     error.seconds = seconds();
     if (error instanceof Skipped) {
