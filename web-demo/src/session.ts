@@ -51,12 +51,8 @@ export const session = {
   signOut: () => {
     const state = store.getSnapshot();
     writeIdentity(null);
-    if (state.stage === "open") {
-      state.tierLog.dispose();
-      state.client.logout();
-      state.client.dispose();
-    }
     store.set({ stage: "signed-out", notice: null, busy: false });
+    if (state.stage === "open") close(state);
     location.hash = "";
   },
 };
@@ -79,7 +75,10 @@ async function open(identity: Identity) {
   }
 }
 
-/** The kept token first. When the client asks again, it was refused or is about to end: a new guest of that name. */
+/**
+ * The kept token, once. When the client asks again, the token has ended, or the server does not know it any more; a
+ * guest can't prove who they were, so they come in again by the same name as somebody new.
+ */
 function tokenSource(identity: Identity): () => Promise<string> {
   let given = false;
   return async () => {
@@ -88,9 +87,24 @@ function tokenSource(identity: Identity): () => Promise<string> {
       return identity.token;
     }
     const next = await requestGuest(identity.name);
-    writeIdentity(next);
-    return next.token;
+    // Not from within the client's own call.
+    setTimeout(() => void replace(next), 0);
+    return new Promise<never>(() => {});
   };
+}
+
+async function replace(identity: Identity) {
+  const state = store.getSnapshot();
+  if (state.stage !== "open") return;
+  close(state);
+  writeIdentity(identity);
+  await open(identity);
+}
+
+function close({ client, tierLog }: Extract<State, { stage: "open" }>) {
+  tierLog.dispose();
+  client.logout();
+  client.dispose();
 }
 
 async function requestGuest(name: string): Promise<Identity> {

@@ -16,8 +16,8 @@ export function Internals({ roomId }: { roomId: string | null }) {
       <Doors />
       {roomId !== null && <ThisRoom id={roomId} />}
       <Held current={roomId} />
-      {state.stage === "open" && <Walk log={state.tierLog} />}
       <Connection />
+      {state.stage === "open" && <Walk log={state.tierLog} />}
     </div>
   );
 }

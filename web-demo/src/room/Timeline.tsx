@@ -1,5 +1,5 @@
 import type { UseRoom } from "enfilade/react";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { announce } from "../shell/announce";
 import { dayName, useNow } from "../time";
 import { Icon } from "../ui/Icon";
@@ -23,9 +23,16 @@ export function Timeline({ room, people, me }: { room: UseRoom; people: readonly
     asked.current = messages.length;
     loadOlder();
   }, [hasOlder, loadOlder, messages.length]);
-  const { box, onScroll, atEnd, fresh, toEnd } = useTimelineScroll(room.id, messages, older);
+  const { box, onScroll, atEnd, fresh, toEnd, toUnread } = useTimelineScroll(room.id, messages, older);
   const { readUpTo, forget } = useReading(room, atEnd);
   const items = useMemo(() => timelineItems(messages, readUpTo), [messages, readUpTo]);
+  // Once, when the room is opened; later lines appear where one is.
+  const arrived = useRef(false);
+  useLayoutEffect(() => {
+    if (arrived.current || synced !== "ready" || readUpTo === null) return;
+    arrived.current = true;
+    toUnread();
+  }, [synced, readUpTo, toUnread]);
   const onCancel = useCallback((id: string) => void cancel(id), [cancel]);
 
   useAnnouncements(room);

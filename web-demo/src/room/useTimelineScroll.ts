@@ -5,6 +5,8 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react
 const END_PX = 40;
 /** This close to the beginning, older messages are fetched. */
 const START_PX = 240;
+/** What was read last stays in sight above the line. */
+const UNREAD_PX = 72;
 
 /** Where each room was left: a message, and how far its top stood below the window's; none for the end. */
 const places = new Map<string, { message: string; top: number }>();
@@ -78,6 +80,15 @@ export function useTimelineScroll(roomId: string, messages: readonly MessageRow[
     [roomId],
   );
 
+  /** Goes to the line before what was not read, where it lies above what is seen. */
+  const toUnread = useCallback(() => {
+    const element = box.current;
+    const line = element?.querySelector(".unread-line");
+    if (!element || !line) return;
+    const top = line.getBoundingClientRect().top - element.getBoundingClientRect().top;
+    if (top < 0) element.scrollTop += top - UNREAD_PX;
+  }, []);
+
   const onScroll = useCallback(() => {
     const element = box.current;
     if (!element) return;
@@ -90,7 +101,7 @@ export function useTimelineScroll(roomId: string, messages: readonly MessageRow[
     if (element.scrollTop < START_PX) onStart();
   }, [onStart]);
 
-  return { box, onScroll, atEnd, fresh, toEnd };
+  return { box, onScroll, atEnd, fresh, toEnd, toUnread };
 }
 
 /** The first message that is seen whole. */

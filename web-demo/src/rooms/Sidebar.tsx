@@ -32,8 +32,7 @@ export function Sidebar({
   const [filter, setFilter] = useState("");
 
   const shown = useMemo(() => matching(rooms, filter), [rooms, filter]);
-  const joined = shown.filter((row) => row.following);
-  const others = shown.filter((row) => !row.following);
+  const { joined, others } = grouped(shown);
 
   return (
     <Frame className="sidebar">
@@ -163,6 +162,11 @@ function nextIndex(event: KeyboardEvent, at: number, length: number): number | u
   }
 }
 
+/** One's own rooms first. */
+export function grouped(rooms: readonly RoomRow[]) {
+  return { joined: rooms.filter((row) => row.following), others: rooms.filter((row) => !row.following) };
+}
+
 function matching(rooms: readonly RoomRow[], filter: string): readonly RoomRow[] {
   const wanted = filter.trim().toLocaleLowerCase();
   if (wanted === "") return rooms;
@@ -186,6 +190,7 @@ const STATE_NAMES = {
   idle: "Not connected",
   connecting: "Connecting",
   authenticating: "Connecting",
+  "token-needed": "Signing in",
   online: "Online",
   waiting: "Reconnecting",
   offline: "Offline",

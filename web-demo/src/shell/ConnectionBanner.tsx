@@ -22,7 +22,7 @@ export function ConnectionBanner() {
   if (phase === "quiet") return null;
   const { tone, icon } = LOOK[phase];
   return (
-    <section className="banner" data-tone={tone} data-phase={phase} aria-label="Connection">
+    <section className="banner" data-tone={tone} data-phase={phase} aria-label="State of the connection">
       <Icon name={icon} />
       <p>
         <Words phase={phase} connection={connection} />
@@ -167,6 +167,7 @@ function phaseOf(
       return error !== undefined && STOPS.includes(error) ? "stopping" : "waiting";
     case "connecting":
     case "authenticating":
+    case "token-needed":
       if (troubled) return "again";
       return patient ? "connecting" : "quiet";
     case "idle":

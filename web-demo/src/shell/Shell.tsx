@@ -4,7 +4,7 @@ import { Internals } from "../internals/Internals";
 import { NoRoom } from "../room/NoRoom";
 import { RoomScreen } from "../room/RoomScreen";
 import { CreateRoomDialog } from "../rooms/CreateRoomDialog";
-import { Sidebar } from "../rooms/Sidebar";
+import { grouped, Sidebar } from "../rooms/Sidebar";
 import { goTo, roomHref, useRoomInAddress } from "../router";
 import { kept } from "../store";
 import { Dialog } from "../ui/Dialog";
@@ -42,8 +42,10 @@ export function Shell() {
     create: () => setOpen("create"),
     help: () => setOpen("shortcuts"),
     step: (by) => {
-      const at = rooms.findIndex((row) => row.id === roomId);
-      const next = rooms[at === -1 ? 0 : (at + by + rooms.length) % rooms.length];
+      const { joined, others } = grouped(rooms);
+      const order = [...joined, ...others];
+      const at = order.findIndex((row) => row.id === roomId);
+      const next = order[at === -1 ? 0 : (at + by + order.length) % order.length];
       if (next) goTo(roomHref(next.id));
     },
   });
