@@ -49,12 +49,17 @@ pub struct PendingOp {
     pub base: Option<Position>,
     /// Whether it was ever sent, so that the server may have it.
     pub was_sent: bool,
+    /// When it was last sent.
+    pub sent_at: Millis,
     /// It is not sent before this time.
     pub not_before: Millis,
     /// How far it has come.
     pub state: OpState,
 }
 
+/// An operation that has no answer after this is sent again: far longer than an answer takes, and soon enough for
+/// whoever waits for it.
+const ANSWER: u64 = 20_000;
 /// First byte of a stored operation: the layout that follows.
 const LAYOUT: u32 = 1;
 
@@ -149,20 +154,22 @@ impl Pending {
         heads.filter(|op| op.due() <= now).min_by_key(|op| (op.since, op.id))
     }
 
-    /// When something can be sent that can't be sent now. Says nothing about operations that wait for an answer.
+    /// When something can be sent that can't be sent now, or is to be sent again.
     pub fn next_deadline(&self, limit: usize) -> Option<Millis> {
+        let overdue = self.lanes.values().filter_map(Lane::overdue_at).min();
         if self.on_the_way >= limit {
-            return None;
+            return overdue;
         }
-        self.lanes.values().filter_map(Lane::next).map(PendingOp::due).min()
+        self.lanes.values().filter_map(Lane::next).map(PendingOp::due).chain(overdue).min()
     }
 
     /// Notes that the operation is on its way.
-    pub fn mark_sent(&mut self, id: OpId) {
+    pub fn mark_sent(&mut self, id: OpId, now: Millis) {
         let Some(op) = self.get_mut(id) else { return };
         let repeated = op.state == OpState::Sent;
         op.state = OpState::Sent;
         op.was_sent = true;
+        op.sent_at = now;
         self.on_the_way += usize::from(!repeated);
     }
 
@@ -174,6 +181,20 @@ impl Pending {
             }
         }
         self.on_the_way = 0;
+    }
+
+    /// Where an operation has waited for its answer for too long, all of the room that are on their way are sent
+    /// again, in order. The connection is alive, but what was to answer may have failed.
+    pub fn requeue_overdue(&mut self, now: Millis) {
+        for lane in self.lanes.values_mut() {
+            if lane.overdue_at().is_none_or(|at| at > now) {
+                continue;
+            }
+            for op in lane.ops.iter_mut().filter(|op| op.state == OpState::Sent) {
+                op.state = OpState::Queued;
+                self.on_the_way -= 1;
+            }
+        }
     }
 
     /// The operation is durable. It stays in view until the view has reached the position.
@@ -247,6 +268,11 @@ impl Lane {
     fn next(&self) -> Option<&PendingOp> {
         self.ops.iter().find(|op| matches!(op.state, OpState::Queued | OpState::PutOff { .. }))
     }
+
+    /// When its oldest operation that is on its way counts as lost.
+    fn overdue_at(&self) -> Option<Millis> {
+        self.ops.iter().find(|op| op.state == OpState::Sent).map(|op| op.sent_at + ANSWER)
+    }
 }
 
 impl PendingOp {
@@ -295,6 +321,7 @@ impl PendingOp {
             offline: stored.offline,
             base: stored.base.map(Position::from),
             was_sent: stored.was_sent,
+            sent_at: Millis(0),
             not_before: Millis(0),
             state: OpState::Queued,
         })

@@ -178,7 +178,7 @@ impl Outbox {
     }
 
     pub(super) fn row(&mut self, room: &RoomId) {
-        if !self.rows.contains(room) {
+        if !self.rows.contains(room) && room.inbox_owner().is_none() {
             self.rows.insert(room.clone());
         }
     }

@@ -95,9 +95,7 @@ impl Client {
                 let old = self.list.rows.insert(id.clone(), row);
                 if old.as_ref() != self.list.rows.get(&id) {
                     self.outbox.row(&id);
-                }
-                if self.rooms.contains_key(&id) {
-                    self.outbox.room(&id, RoomChange::Unread);
+                    self.unread_changed(&id);
                 }
             }
         }

@@ -35,6 +35,10 @@ use list::RoomList;
 use queue::Marker;
 use rooms::Room;
 
+/// The largest frame that is taken: a page of a hundred messages, each as long as may be. What a server sends in one
+/// piece is its own concern; this only keeps nonsense out of memory.
+const FRAME_BYTES: usize = 2 * 1024 * 1024;
+
 #[derive(Clone, Debug)]
 struct User {
     id: UserId,
@@ -213,7 +217,7 @@ impl Client {
             return;
         }
         self.heard(bytes.len(), now);
-        match wire::binary::decode_server(bytes, limits::FRAME_BYTES) {
+        match wire::binary::decode_server(bytes, FRAME_BYTES) {
             Ok(frame) => self.handle_body(frame.body, bytes.len(), now),
             Err(_) => self.malformed(now),
         }
@@ -393,6 +397,10 @@ impl Client {
             held.draft = draft.to_string();
             held.dirty_since.get_or_insert(now);
             self.outbox.room(room, RoomChange::Draft);
+            if draft.is_empty() {
+                self.save(room);
+                self.sweep(room);
+            }
         }
     }
 

@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Writes a room's record, or deletes it where nothing is worth keeping.
-    pub(super) fn save(&mut self, id: &RoomId, _now: Millis) {
+    pub(super) fn save(&mut self, id: &RoomId) {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.dirty_since = None;
         let (summary, base) = match &room.content {
@@ -120,7 +120,7 @@ impl Client {
         let is_due = |room: &Room| room.dirty_since.is_some_and(|since| since + interval <= now);
         let due: Vec<RoomId> =
             self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| id.clone()).collect();
-        due.iter().for_each(|id| self.save(id, now));
+        due.iter().for_each(|id| self.save(id));
     }
 
     pub(super) fn take_records(&mut self, records: impl Iterator<Item = (String, Vec<u8>)>, now: Millis) {
@@ -142,6 +142,7 @@ impl Client {
         self.open_inbox(now);
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         ids.iter().for_each(|id| self.confirm_shown(id));
+        self.trim_cache(now);
     }
 
     fn take_meta(&mut self, bytes: &[u8]) {

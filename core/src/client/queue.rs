@@ -56,6 +56,7 @@ impl Client {
             offline: !self.link.is_online(),
             base,
             was_sent: false,
+            sent_at: now,
             not_before,
             state: OpState::Queued,
         });
@@ -101,6 +102,7 @@ impl Client {
 
     /// Sends what may be sent now.
     pub(super) fn flush(&mut self, now: Millis) {
+        self.pending.requeue_overdue(now);
         while self.link.is_online()
             && let Some(op) = self.pending.next(now, self.link.in_flight)
         {
@@ -117,7 +119,7 @@ impl Client {
             {
                 self.markers.entry(target).or_default().sent_at = Some(now);
             }
-            self.pending.mark_sent(op_id);
+            self.pending.mark_sent(op_id, now);
             if is_first {
                 self.save_op(op_id);
             }
@@ -199,7 +201,7 @@ impl Client {
             Body::SetReadMarker(marker) => {
                 if let Ok(target) = RoomId::new(&marker.room_id) {
                     self.markers.remove(&target);
-                    self.outbox.room(&target, RoomChange::Unread);
+                    self.unread_changed(&target);
                 }
             }
             _ => {}
@@ -210,7 +212,7 @@ impl Client {
 
     /// The view shows the entry of this operation: it is pending no longer, acknowledged or not.
     pub(super) fn confirm(&mut self, id: &RoomId, op_id: OpId) {
-        if op_id.client == self.client_id && self.pending.remove(op_id).is_some() {
+        if self.pending.remove(op_id).is_some() {
             self.forget_record(&pending::key(op_id));
             self.outbox.room(id, RoomChange::Pending);
         }
@@ -228,7 +230,7 @@ impl Client {
             return;
         }
         self.markers.entry(id.clone()).or_default().ordinal = ordinal;
-        self.outbox.room(id, RoomChange::Unread);
+        self.unread_changed(id);
         let body = Body::SetReadMarker(v1::SetReadMarker { room_id: id.as_str().to_string(), ordinal });
         let is_same = |op: &&PendingOp| match &op.body {
             Body::SetReadMarker(marker) => !op.was_sent && marker.room_id == id.as_str(),

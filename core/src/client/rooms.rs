@@ -198,7 +198,7 @@ impl Client {
         }
         self.outbox.room(id, RoomChange::Reset);
         if to < from && self.room_mut(id).dirty_since.is_some() {
-            self.save(id, now);
+            self.save(id);
         }
         if is_told {
             self.tell(id, now);
@@ -253,7 +253,7 @@ impl Client {
     }
 
     /// Drops Cached rooms until there are as few as there may be. Past the protocol's bound, unread ones go as well.
-    fn trim_cache(&mut self, now: Millis) {
+    pub(super) fn trim_cache(&mut self, now: Millis) {
         while self.cache.is_over() {
             let is_full = self.cache.len() > limits::CACHED_ROOMS;
             let is_kept = |id: &RoomId| match self.keeps(id) {
@@ -383,6 +383,14 @@ impl Client {
                 return;
             }
             Retry::NewToken => return self.reject_token(now),
+            // There is no place for it; what is Cached needs none.
+            Retry::Never if code == Code::TooManyRooms && room.tier() <= Tier::Background => {
+                if room.tier() == Tier::Background {
+                    room.told = None;
+                    self.change_tier(id, Tier::Cached, TierReason::LimitReached, now);
+                }
+                return;
+            }
             Retry::Never => {
                 room.synced = Synced::Failed(code);
                 room.reason = match code {

@@ -155,10 +155,18 @@ impl Client {
             Change::MessagesDropped(before) => self.outbox.room(id, RoomChange::MessagesDropped(before)),
             Change::Following(room) => {
                 if let Ok(room) = RoomId::new(&room) {
-                    self.outbox.room(&room, RoomChange::Unread);
+                    self.unread_changed(&room);
                 }
             }
             Change::Notified(room) => self.notified(id, &room),
+        }
+    }
+
+    pub(super) fn unread_changed(&mut self, id: &RoomId) {
+        if self.rooms.contains_key(id) {
+            self.outbox.room(id, RoomChange::Unread);
+        } else {
+            self.outbox.row(id);
         }
     }
 
@@ -187,12 +195,15 @@ impl Client {
         if room.ended == Some(head.at.epoch) {
             return;
         }
-        // Nobody asked: the server heals a room, or starts its log anew. In the same log it may go forwards.
-        if !is_asked && part.reason == 0 && active.is_loaded() {
-            if head.at.epoch != held.epoch {
+        // Without a reason a whole state may only lead forwards in the same log, unless all of it was asked for.
+        if part.reason == 0 && active.is_loaded() && room.reset.is_none() {
+            if head.at.epoch != held.epoch && !is_asked {
                 return self.start_over(id, Code::EpochChanged, now);
             }
-            if head.at.seq <= held.seq {
+            if head.at.epoch == held.epoch && head.at.seq < held.seq {
+                if head.is_answer {
+                    self.answered(id, now);
+                }
                 return;
             }
         }
@@ -246,6 +257,7 @@ impl Client {
         room.dirty_since.get_or_insert(now);
         room.history = Default::default();
         room.predicted = None;
+        room.messages = room.content.messages();
         self.outbox.room(id, RoomChange::Reset);
         if was_loaded {
             self.link.counters.resyncs += 1;
@@ -358,9 +370,9 @@ impl Client {
                 }
             }
             Content::Cached(cached) => {
-                cached.summary.messages = cached.summary.messages.max(heartbeat.messages);
+                cached.summary.messages = heartbeat.messages;
                 cached.summary.position = Some(head.at.wire());
-                room.asked = None;
+                room.messages = heartbeat.messages;
             }
             Content::Unloaded => {}
         }

@@ -14,6 +14,7 @@ fn op(room: &str, counter: u64) -> PendingOp {
         offline: true,
         base: Some(Position { epoch: 7, seq: 3 }),
         was_sent: false,
+        sent_at: Millis(0),
         not_before: Millis(0),
         state: OpState::Queued,
     }
@@ -33,7 +34,7 @@ fn queue(ops: &[(&str, u64)]) -> Pending {
 fn send(pending: &mut Pending, now: u64) -> Vec<u64> {
     let mut sent = Vec::new();
     while let Some(next) = pending.next(Millis(now), 32).map(|op| op.id) {
-        pending.mark_sent(next);
+        pending.mark_sent(next, Millis(now));
         sent.push(next.counter);
     }
     sent
@@ -50,10 +51,10 @@ fn no_more_than_the_limit_are_on_their_way() {
     let mut pending = queue(&[("a", 1), ("b", 2), ("c", 3)]);
     for counter in [1, 2] {
         assert_eq!(pending.next(Millis(0), 2).map(|op| op.id), Some(id(counter)));
-        pending.mark_sent(id(counter));
+        pending.mark_sent(id(counter), Millis(0));
     }
     assert_eq!(pending.next(Millis(0), 2), None);
-    assert_eq!(pending.next_deadline(2), None);
+    assert_eq!(pending.next_deadline(2), Some(Millis(ANSWER)));
 }
 
 #[test]
@@ -64,6 +65,18 @@ fn what_was_on_its_way_is_sent_again_under_the_same_id_and_bytes() {
     pending.requeue();
     assert_eq!(send(&mut pending, 0), [1, 2]);
     assert_eq!(pending.get(id(1)).unwrap().bytes, before);
+}
+
+#[test]
+fn what_is_never_answered_is_sent_again_with_all_that_follows_it() {
+    let mut pending = queue(&[("a", 1), ("a", 2), ("b", 3)]);
+    pending.mark_sent(id(3), Millis(5_000));
+    send(&mut pending, 0);
+    assert_eq!(pending.next_deadline(32), Some(Millis(ANSWER)));
+    pending.requeue_overdue(Millis(ANSWER - 1));
+    assert_eq!(send(&mut pending, ANSWER), []);
+    pending.requeue_overdue(Millis(ANSWER));
+    assert_eq!(send(&mut pending, ANSWER), [1, 2]);
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn an_acknowledged_operation_stays_until_the_view_has_reached_it() {
 #[test]
 fn only_what_was_never_sent_can_be_taken_back() {
     let mut pending = queue(&[("a", 1), ("a", 2)]);
-    pending.mark_sent(id(1));
+    pending.mark_sent(id(1), Millis(0));
     assert_eq!(pending.cancel(id(1)), Err(Code::InvalidRequest));
     pending.requeue();
     assert_eq!(pending.cancel(id(1)), Err(Code::InvalidRequest));

@@ -221,7 +221,7 @@ fn garbage_is_counted_and_too_much_of_it_ends_the_connection() {
     host.call(|client, now| client.handle_frame(generation, b"\xff\xff", now));
     assert_eq!(host.state(), ConnectionState::Online);
     for _ in 0..limits::MALFORMED_FRAMES {
-        host.call(|client, now| client.handle_frame(generation, &[0; limits::FRAME_BYTES + 1], now));
+        host.call(|client, now| client.handle_frame(generation, &alloc::vec![0; FRAME_BYTES + 1], now));
     }
     assert_eq!(host.closed, [4500]);
     assert_eq!(host.client.connection().counters.malformed, u64::from(limits::MALFORMED_FRAMES) + 1);

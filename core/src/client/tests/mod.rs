@@ -5,6 +5,7 @@ mod queue;
 mod restore;
 mod rooms;
 mod sync;
+mod together;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
