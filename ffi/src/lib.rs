@@ -5,8 +5,21 @@
 //! each crossing costs; every one of them returns a `Result`, because a panic in a function that can't throw ends a
 //! Swift program.
 
+mod client;
 mod code;
+mod frame;
+mod input;
+mod output;
+mod view;
 
 uniffi::setup_scaffolding!();
 
+pub use client::{ClientSettings, EnfiladeClient};
 pub use code::{CodeRecord, FfiError, RetryDecision, code_registry};
+pub use frame::{normalise_client_frame, normalise_server_frame, subprotocol};
+pub use input::{Input, NetworkState, OpId, RoomTier, RoomVisibility, StoredRecord};
+pub use output::{Effect, Event, Notification, Refused, RoomChange, Step};
+pub use view::{
+    Connection, ConnectionStatus, Member, MemberRole, Message, PendingOp, PendingState, PresentUser, Reason,
+    Room, RoomRow, SyncState,
+};
