@@ -1,4 +1,5 @@
-// Runs the tests of the Kotlin package, some of them against a real server, and counts them.
+// Runs the tests of the Kotlin package, some of them against a real server, and counts them; then lets a Kotlin client
+// and a window of the demo read each other.
 
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +16,9 @@ export async function testKotlin(run) {
   const { tests, failures, errors, skipped } = counts();
   if (tests === 0) throw new Failure("no Kotlin test ran", "look at ffi/kotlin/target/surefire-reports");
   if (skipped > 0) throw new Failure(`${skipped} of ${tests} Kotlin tests were skipped`);
-  return `${tests} tests, ${failures + errors} failed`;
+  if (failures + errors > 0) throw new Failure(`${failures + errors} of ${tests} Kotlin tests failed`);
+  await run("node", ["tests/e2e/run.mjs", "kotlin.test.mjs"], { advice: "pictures are in tests/e2e/artifacts" });
+  return `${tests} tests, and one with a browser`;
 }
 
 function counts() {

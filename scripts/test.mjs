@@ -106,8 +106,8 @@ const STAGES = [
   },
   {
     name: "kotlin",
-    what: "Kotlin on the JVM, with a real server",
-    needs: ["jdk", "maven"],
+    what: "Kotlin on the JVM, with a real server and a browser",
+    needs: ["jdk", "maven", "chromium"],
     builds: ["kotlin", "server"],
     work: testKotlin,
   },

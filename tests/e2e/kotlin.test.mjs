@@ -19,8 +19,10 @@ export async function test(t) {
   try {
     await ada.showsExactly("Good morning", "Hello from the JVM");
     await ada.send("How are you?");
-    await untilEqual("Kotlin has read the window", ["Good morning", "Hello from the JVM", "How are you?"], () =>
-      kotlin.messages.map((message) => message.text),
+    await untilEqual(
+      "Kotlin has read the window",
+      ["Good morning", "Hello from the JVM", "How are you?"],
+      () => kotlin.messages.map((message) => message.text),
     );
     await ada.send("Goodbye");
     await kotlin.end();

@@ -46,8 +46,9 @@ async function runAll(wanted) {
   const files = (await readdir(here)).filter((file) => file.endsWith(".test.mjs")).sort();
   let failed = 0;
   for (const file of files) {
-    const { name, test } = await import(`./${file}`);
-    if (wanted.length > 0 && !wanted.some((part) => `${file} ${name}`.includes(part))) continue;
+    const { name, test, onlyWhenNamed = false } = await import(`./${file}`);
+    const isNamed = wanted.some((part) => `${file} ${name}`.includes(part));
+    if (!isNamed && (wanted.length > 0 || onlyWhenNamed)) continue;
     const began = performance.now();
     const error = await scene(test, file).then(
       () => null,
