@@ -179,6 +179,10 @@ fn check(key: &str, setting: &Setting, known: &BTreeMap<String, Setting>) -> Res
         return match nearest(key, known) {
             _ if is_group && matches!(setting.value, Value::Dict(..)) => Ok(()),
             _ if is_group => Err(format!("`{key}` is a group of keys, and takes no value itself")),
+            Some(near) if setting.source.starts_with(PREFIX) => {
+                let near = near.to_uppercase().replace('.', "__");
+                Err(format!("there is no key `{key}`; did you mean {PREFIX}{near}?"))
+            }
             Some(near) => Err(format!("there is no key `{key}`; did you mean `{near}`?")),
             None => Err(format!("there is no key `{key}`; `enfilade config check` lists the keys")),
         };
@@ -300,7 +304,7 @@ mod tests {
             .unwrap();
         let found = problems(Sources { file: Some(file), ..environment(&[("ENFILADE_LOG_LEVEL", "info")]) });
         assert_eq!(found.len(), 5, "{found:#?}");
-        for hint in ["`listen`", "`limits.connections`", "`guests.allowed`", "`log.level`"] {
+        for hint in ["`listen`", "`limits.connections`", "`guests.allowed`", "ENFILADE_LOG__LEVEL"] {
             assert!(
                 found.iter().any(|problem| problem.contains(&format!("did you mean {hint}?"))),
                 "{hint} {found:#?}"

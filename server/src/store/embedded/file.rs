@@ -17,9 +17,9 @@ const NAME: &str = "rooms.redb";
 const FORMAT: u32 = 1;
 const FORMAT_KEY: &str = "format";
 const STORE_ID_KEY: &str = "store_id";
-/// Files up to this size are checked whole at every start (about a second a gigabyte, from memory); larger ones only
-/// after a crash, when the file says so itself.
-const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
+/// Files up to this size are checked whole at every start, which takes half a second; larger ones only after a crash,
+/// when the file says so itself.
+const CHECKED_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Where the file is, and how it is opened.
 pub(super) struct StoreFile {
