@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use crate::op::{self, Body};
-use crate::{Code, Millis, OpId, v1};
+use crate::{Code, Millis, OpId, limits, v1};
 
 /// An operation that the authority has sequenced.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Entry {
 impl Entry {
     /// Takes an entry that came over the wire or out of a store.
     pub fn parse(wire: v1::Entry) -> Result<Entry, Code> {
-        if wire.seq == 0 {
+        if !(1..limits::INTEGER_BOUND).contains(&wire.seq) {
             return Err(Code::Malformed);
         }
         Ok(Entry {

@@ -265,10 +265,10 @@ impl Client {
         // Below 4000 the number is WebSocket's own, and says nothing that we could go by.
         match (code >= 4000).then(|| Code::retry_of(code)) {
             Some(Retry::Never) => {
-                self.forget_connection(now);
+                self.forget_connection();
                 self.fail(known(code));
             }
-            Some(Retry::NewToken) => self.reject_token(now),
+            Some(Retry::NewToken) => self.reject_token(),
             Some(Retry::Later | Retry::Resync) | None => self.lost(now),
         }
     }
@@ -292,7 +292,7 @@ impl Client {
         {
             self.link.backoff.reset();
         }
-        self.forget_connection(now);
+        self.forget_connection();
         if !self.link.wanted {
             return self.enter(Phase::Idle);
         }
@@ -304,9 +304,9 @@ impl Client {
     }
 
     /// Nothing of the connection outlives it but counters.
-    fn forget_connection(&mut self, now: Millis) {
+    fn forget_connection(&mut self) {
         self.pending.requeue();
-        self.leave_rooms(now);
+        self.leave_rooms();
         self.list.interrupted();
         self.link.token_due = None;
     }
@@ -318,10 +318,10 @@ impl Client {
     }
 
     /// The server does not take the token: there is no use in coming back with the same.
-    pub(super) fn reject_token(&mut self, now: Millis) {
+    pub(super) fn reject_token(&mut self) {
         if self.link.is_live() {
             self.close(NORMAL, "token refused");
-            self.forget_connection(now);
+            self.forget_connection();
         }
         self.link.rejected_token = self.link.token.take().or(self.link.rejected_token.take());
         self.need_token();
@@ -351,11 +351,11 @@ impl Client {
         }
     }
 
-    pub(super) fn hang_up_for_good(&mut self, now: Millis) {
+    pub(super) fn hang_up_for_good(&mut self) {
         self.link.wanted = false;
         if self.link.is_live() {
             self.close(NORMAL, "the app has disconnected");
-            self.forget_connection(now);
+            self.forget_connection();
         }
         self.enter(Phase::Idle);
     }

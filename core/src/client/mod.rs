@@ -43,6 +43,13 @@ const FRAME_BYTES: usize = 2 * 1024 * 1024;
 struct User {
     id: UserId,
     name: String,
+    inbox: RoomId,
+}
+
+impl User {
+    fn new(id: UserId, name: String) -> User {
+        User { inbox: RoomId::inbox(&id), id, name }
+    }
 }
 
 /// The client's session, without IO.
@@ -267,8 +274,8 @@ impl Client {
 
     /// Disconnects, and stays so. Nothing is lost: what is pending waits.
     pub fn disconnect(&mut self, now: Millis) {
-        let now = self.tick(now);
-        self.hang_up_for_good(now);
+        self.tick(now);
+        self.hang_up_for_good();
     }
 
     /// Disconnects and deletes everything: token, queue, snapshots, markers. The one call that does.
@@ -482,7 +489,7 @@ impl Client {
     fn error(&mut self, error: v1::Error, now: Millis) {
         let code = connection::known(error.code);
         if code.retry() == crate::Retry::NewToken {
-            return self.reject_token(now);
+            return self.reject_token();
         }
         if error.request_id != 0 && self.request_failed(error.request_id, error.retry_after, now) {
             return;

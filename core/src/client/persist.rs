@@ -154,7 +154,7 @@ impl Client {
         self.client_id = ClientId(meta.client_id);
         self.counter = Counter::after(meta.reserved);
         if let Ok(id) = UserId::new(&meta.user) {
-            self.user = Some(User { id, name: meta.user_name });
+            self.user = Some(User::new(id, meta.user_name));
             self.outbox.connection();
         }
     }
@@ -229,7 +229,7 @@ impl Client {
             self.hang_up(Code::ClientIdTaken, "another user", now);
             self.forget_everything(now);
         }
-        self.user = Some(User { id, name });
+        self.user = Some(User::new(id, name));
         if is_other || is_renamed {
             self.save_meta();
         }
@@ -258,7 +258,7 @@ impl Client {
     }
 
     pub(super) fn log_out(&mut self, now: Millis) {
-        self.hang_up_for_good(now);
+        self.hang_up_for_good();
         self.forget_everything(now);
         self.link.forget_token();
         self.enter(Phase::Idle);
@@ -266,7 +266,7 @@ impl Client {
 
     /// The user's inbox is live whenever the user is known.
     pub(super) fn open_inbox(&mut self, now: Millis) {
-        if let Some(inbox) = self.own_inbox() {
+        if let Some(inbox) = self.own_inbox().cloned() {
             self.change_tier(&inbox, Tier::Active, TierReason::OwnInbox, now);
         }
     }

@@ -177,7 +177,7 @@ impl Client {
                 }
             }
             // The queue goes on with the next token.
-            Retry::NewToken => self.reject_token(now),
+            Retry::NewToken => self.reject_token(),
             Retry::Never => {
                 self.withdraw_op(op_id, now);
                 let retry_after = rejection.retry_after;
@@ -219,7 +219,7 @@ impl Client {
     }
 
     pub(super) fn mark(&mut self, id: &RoomId, now: Millis) {
-        let Some(inbox) = self.own_inbox() else { return };
+        let Some(inbox) = self.own_inbox().cloned() else { return };
         let content = self.rooms.get(id).map_or(0, |room| match room.tier() {
             // What is shown is what was read.
             Tier::Active | Tier::Background => room.content.messages(),

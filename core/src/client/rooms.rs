@@ -33,6 +33,7 @@ pub(super) struct Room {
     pub(super) retry_at: Option<Millis>,
     /// What is held can't be extended: the next request is for the whole state, and why.
     pub(super) reset: Option<Code>,
+    pub(super) started_over: Option<Millis>,
     /// The last epoch that was replaced.
     pub(super) ended: Option<u64>,
     pub(super) healed_at: Option<Millis>,
@@ -63,6 +64,8 @@ pub(super) struct History {
 
 /// A request that is not answered by then is repeated.
 const REPEAT: u64 = 15_000;
+/// A room's whole state is asked for at most this often.
+const START_OVER: u64 = 1_000;
 
 impl Room {
     pub(super) fn tier(&self) -> Tier {
@@ -99,6 +102,16 @@ impl Client {
         if room.holders == 0 {
             room.since = now;
             self.settle_tier(id, now);
+            self.promote_waiting(now);
+        }
+    }
+
+    /// Opens a room that is held, and for which there was no place before.
+    fn promote_waiting(&mut self, now: Millis) {
+        let waits = |room: &Room| room.holders > 0 && !room.is_fixed && room.tier() < Tier::Active;
+        let waiting = self.rooms.iter().find(|(_, room)| waits(room)).map(|(id, _)| id.clone());
+        if let Some(id) = waiting {
+            self.promote(&id, TierReason::Acquired, now);
         }
     }
 
@@ -348,6 +361,12 @@ impl Client {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.reset = Some(code);
         room.parts = None;
+        // A server whose answers never fit is not asked in a loop.
+        if room.started_over.is_some_and(|before| now.since(before) < START_OVER) {
+            room.retry_at.get_or_insert(now + START_OVER);
+            return self.mark_stale(id);
+        }
+        room.started_over = Some(now);
         self.resume(id, now);
     }
 
@@ -382,7 +401,7 @@ impl Client {
                 room.reset = Some(code);
                 return;
             }
-            Retry::NewToken => return self.reject_token(now),
+            Retry::NewToken => return self.reject_token(),
             // There is no place for it; what is Cached needs none.
             Retry::Never if code == Code::TooManyRooms && room.tier() <= Tier::Background => {
                 if room.tier() == Tier::Background {
@@ -410,7 +429,7 @@ impl Client {
     }
 
     /// The connection is gone, and with it all that the server knew.
-    pub(super) fn leave_rooms(&mut self, _now: Millis) {
+    pub(super) fn leave_rooms(&mut self) {
         self.aliases.clear();
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         for id in ids {

@@ -44,6 +44,9 @@ impl Client {
             return;
         }
         let at = Position { epoch: sync.epoch, seq: sync.sequence_number };
+        if at.epoch >= limits::INTEGER_BOUND || at.seq >= limits::INTEGER_BOUND {
+            return self.malformed(now);
+        }
         let head = Head { at, is_answer: answered.is_some() };
         match sync.data {
             Some(Data::DeltaUpdate(update)) => self.take_delta(&id, head, update, now),

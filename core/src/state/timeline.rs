@@ -65,7 +65,8 @@ impl Timeline {
     pub fn prepend(&mut self, older: &[v1::Message]) -> usize {
         let before = self.window.len();
         for message in older.iter().rev() {
-            let touches = self.first_ordinal().is_none_or(|first| message.ordinal + 1 == first);
+            let touches =
+                self.first_ordinal().is_none_or(|first| message.ordinal.checked_add(1) == Some(first));
             if touches && self.window.len() < limits::ACTIVE_MESSAGES {
                 self.index(message);
                 self.window.push_front(Arc::new(message.clone()));
@@ -95,9 +96,9 @@ impl Timeline {
 
     /// Takes the window of a snapshot. Messages that don't ascend without gaps up to `head` are refused.
     pub(super) fn restore(window: Vec<v1::Message>, head: u64) -> Option<Timeline> {
-        let gapless = window.windows(2).all(|pair| pair[1].ordinal == pair[0].ordinal + 1);
+        let gapless = window.windows(2).all(|pair| Some(pair[1].ordinal) == pair[0].ordinal.checked_add(1));
         let ends = window.last().is_none_or(|last| last.ordinal == head);
-        if !gapless || !ends || window.len() > limits::ACTIVE_MESSAGES {
+        if !gapless || !ends || head >= limits::INTEGER_BOUND || window.len() > limits::ACTIVE_MESSAGES {
             return None;
         }
         let mut timeline = Timeline::default();

@@ -262,3 +262,19 @@ fn the_room_list_joins_what_is_polled_with_what_is_held() {
     host.wait(10_000);
     assert!(host.sent.is_empty());
 }
+
+#[test]
+fn a_room_for_which_there_was_no_place_is_opened_when_there_is_one() {
+    let mut host = Host::new();
+    host.call(|client, now| client.set_token("token", now));
+    host.call(|client, now| client.connect(now));
+    host.connected();
+    let bounds = v1::Limits { live_rooms: 2, ..Default::default() };
+    host.hear(Frame::Welcome(v1::Welcome { limits: Some(bounds), ..welcome() }));
+    host.acquire("a");
+    host.acquire("b");
+    assert_eq!(why(&host, "b"), (Tier::Cached, TierReason::LimitReached));
+    host.release("a");
+    assert_eq!(why(&host, "b"), (Tier::Active, TierReason::Acquired));
+    assert_eq!(why(&host, "a"), (Tier::Cached, TierReason::LiveRoomsFull));
+}

@@ -387,3 +387,37 @@ fn bytes_are_counted_for_each_room() {
     host.post("lobby", "y");
     assert!(host.room("lobby").bytes_in() > before.0 && host.room("lobby").bytes_out() > before.1);
 }
+
+#[test]
+fn numbers_beyond_the_protocols_are_refused_before_anybody_counts_with_them() {
+    let mut host = Host::online();
+    let log = Log::with_two("lobby");
+    host.open(&log);
+    host.hear_sync(v1::RoomStateSync { sequence_number: u64::MAX, ..log.delta(1) });
+    let mut sync = log.delta(1);
+    if let Some(Data::DeltaUpdate(delta)) = &mut sync.data {
+        delta.entries[0].seq = u64::MAX;
+    }
+    host.hear_sync(sync);
+    let mut sync = log.bulk(Code::DigestMismatch.number());
+    if let Some(Data::BulkSync(bulk)) = &mut sync.data {
+        bulk.snapshot.as_mut().unwrap().messages = u64::MAX;
+    }
+    host.hear_sync(sync);
+    assert_eq!(host.client.connection().counters.malformed, 3);
+    assert_eq!(host.room("lobby").position(), log.position());
+}
+
+#[test]
+fn a_server_whose_answers_never_fit_is_not_asked_in_a_loop() {
+    let mut host = Host::online();
+    let log = Log::with_two("lobby");
+    host.open(&log);
+    for _ in 0..50 {
+        host.hear_sync(v1::RoomStateSync { epoch: 78, ..log.resumed(0) });
+        host.wait(10);
+    }
+    assert_eq!(host.asked().len(), 1);
+    host.wait(1_000);
+    assert_eq!(host.asked().len(), 2);
+}
