@@ -229,6 +229,7 @@ impl Client {
         }
         if !(VERSION_MIN..=VERSION_MAX).contains(&welcome.version) {
             self.close(Code::UnsupportedVersion.number() as u16, "unsupported version");
+            self.forget_connection();
             return self.fail(Code::UnsupportedVersion);
         }
         let Ok(user) = UserId::new(&welcome.user) else { return self.malformed(now) };
@@ -261,9 +262,12 @@ impl Client {
     /// The host says that the connection is gone.
     pub(super) fn closed(&mut self, code: u16, now: Millis) {
         let code = u32::from(code);
-        self.link.why = Code::from_number(code).or(self.link.why);
         // Below 4000 the number is WebSocket's own, and says nothing that we could go by.
-        match (code >= 4000).then(|| Code::retry_of(code)) {
+        let is_ours = code >= 4000;
+        if is_ours {
+            self.link.why = Some(known(code));
+        }
+        match is_ours.then(|| Code::retry_of(code)) {
             Some(Retry::Never) => {
                 self.forget_connection();
                 self.fail(known(code));

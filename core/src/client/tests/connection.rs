@@ -302,3 +302,12 @@ proptest! {
         let _ = host.client.rooms();
     }
 }
+
+#[test]
+fn the_close_codes_of_websockets_are_not_taken_for_ours() {
+    let mut host = Host::online();
+    // 1006 would be "room exists" among the codes that travel in frames.
+    host.cut(1006);
+    assert_eq!(host.client.connection().reason, None);
+    assert!(matches!(host.state(), ConnectionState::Waiting { .. }));
+}
