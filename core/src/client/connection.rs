@@ -42,6 +42,8 @@ pub(super) struct Link {
     pub(super) token_asked: bool,
     /// When to ask for the next token.
     pub(super) token_due: Option<Millis>,
+    /// For how long a token is good, less the margin.
+    token_lasts: u64,
     /// Why the last connection ended, or will.
     pub(super) why: Option<Code>,
     heard_at: Millis,
@@ -106,6 +108,7 @@ impl Link {
             rejected_token: None,
             token_asked: false,
             token_due: None,
+            token_lasts: 0,
             why: None,
             heard_at: Millis(0),
             heartbeat_interval: HEARTBEAT,
@@ -248,8 +251,8 @@ impl Client {
         link.live_rooms = bounded(asked.live_rooms, limits::LIVE_ROOMS);
         link.clock_offset = (welcome.time as i64).saturating_sub(now.0 as i64);
         let lasts = welcome.token_expires.saturating_sub(welcome.time);
-        link.token_due =
-            (welcome.token_expires > 0).then(|| now + lasts.saturating_sub(TOKEN_MARGIN.min(lasts / 2)));
+        link.token_lasts = lasts.saturating_sub(TOKEN_MARGIN.min(lasts / 2));
+        link.token_due = (welcome.token_expires > 0).then(|| now + link.token_lasts);
         link.rejected_token = None;
         link.why = None;
         self.enter(Phase::Online { since: now });
@@ -340,7 +343,9 @@ impl Client {
         let renewed = self.link.token.replace(token.to_string()).as_deref() != Some(token);
         match self.link.phase {
             Phase::Online { .. } if renewed => {
-                self.link.token_due = None;
+                // Nobody says when this one ends; tokens of one kind last equally long.
+                let lasts = self.link.token_lasts;
+                self.link.token_due = (lasts > 0).then(|| now + lasts);
                 let refresh = v1::TokenRefresh { token: token.to_string() };
                 self.send(v1::client_frame::Body::TokenRefresh(refresh));
             }

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::Client;
 use super::connection::{Counters, Phase};
 use super::content::Content;
 use super::list::has_older;
 use super::rooms::Room;
+use super::{Client, User};
 use crate::op::Body;
 use crate::pending::{OpState, PendingOp};
 use crate::tier::{Tier, TierReason};
@@ -438,16 +438,16 @@ impl Client {
     }
 
     /// The inbox's id, once the user is known.
-    pub fn own_inbox(&self) -> Option<&RoomId> {
-        self.user.as_ref().map(|user| &user.inbox)
+    pub fn own_inbox(&self) -> Option<RoomId> {
+        self.user.as_ref().map(|user: &User| RoomId::inbox(&user.id))
     }
 
     pub(super) fn is_own_inbox(&self, id: &RoomId) -> bool {
-        self.own_inbox() == Some(id)
+        id.inbox_owner().is_some() && id.inbox_owner() == self.user.as_ref().map(|user| user.id.as_str())
     }
 
     fn inbox(&self) -> Option<&crate::state::Inbox> {
-        match &self.rooms.get(self.own_inbox()?)?.content {
+        match &self.rooms.get(&self.own_inbox()?)?.content {
             Content::Active(active) => Some(active.state.inbox()),
             Content::Unloaded | Content::Cached(_) | Content::Background(_) => None,
         }
@@ -474,12 +474,9 @@ impl Client {
         self.inbox().map_or(0, |inbox| inbox.read(id.as_str()))
     }
 
-    /// Unread is the room's ordinal minus the marker's: never counted by what happened to be seen here. Nothing is
-    /// unread before the inbox is known.
+    /// Unread is the room's ordinal minus the marker's: never counted by what happened to be seen here.
     pub(super) fn unread(&self, id: &RoomId) -> u64 {
-        let known = self.inbox().and_then(|inbox| inbox.following(id.as_str()));
-        let follows = known.is_some_and(|known| known.following);
-        if follows { self.head(id).saturating_sub(self.read_up_to(id)) } else { 0 }
+        if self.is_following(id) { self.head(id).saturating_sub(self.read_up_to(id)) } else { 0 }
     }
 
     pub(super) fn mentions(&self, id: &RoomId) -> usize {
