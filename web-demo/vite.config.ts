@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 /** While developing, the page comes from Vite and everything else from a server that runs already. */
-const server = process.env.ENFILADE_URL ?? "http://127.0.0.1:8080";
+const server = process.env.ENFILADE_URL ?? "http://127.0.0.1:7700";
 
 export default defineConfig({
   plugins: [react()],
