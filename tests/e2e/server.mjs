@@ -43,7 +43,7 @@ export class Server {
 
   /** Starts it on the port and the folder that it had. */
   async start() {
-    const child = spawn(binary, ["serve", "--listen", `127.0.0.1:${this.port}`, "--data", this.#folder], {
+    const child = spawn(binary, ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.#folder], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
