@@ -36,6 +36,7 @@ export function Composer({
   const [chosen, setChosen] = useState(0);
   const [closed, setClosed] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
+  const asked = useRef(false);
   const listId = useId();
   const hintId = useId();
 
@@ -60,7 +61,9 @@ export function Composer({
     const body = text.trim();
     const mentions = [...new Set(findMentions(body, others).map(({ id }) => id))].slice(0, MENTIONS);
     try {
-      if (!joined) join();
+      // Once: what is sent before the answer waits behind the same join.
+      if (!joined && !asked.current) join();
+      asked.current = !joined;
       post(body, { mentions });
       write("", 0);
     } catch (error) {
