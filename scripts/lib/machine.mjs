@@ -17,7 +17,7 @@ const PARTS = {
     packages: ["chromium"],
   },
   chromedriver: { variable: "CHROMEDRIVER", programs: ["chromedriver"], packages: ["chromium-driver"] },
-  jdk: { programs: ["javac"], packages: ["openjdk-17-jdk-headless"] },
+  jdk: { programs: ["javac"], packages: ["default-jdk-headless"] },
   maven: { programs: ["mvn"], packages: ["maven"] },
 };
 
