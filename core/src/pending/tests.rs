@@ -87,7 +87,7 @@ fn an_operation_that_was_put_off_holds_back_what_follows_in_its_room() {
     pending.put_off(id(1), Millis(500), Code::SlowMode);
     pending.put_off(id(2), Millis(100), Code::SlowMode);
     assert_eq!(pending.times_put_off(&RoomId::new("a").unwrap()), 1);
-    assert_eq!(send(&mut pending, 499), []);
+    assert!(send(&mut pending, 499).is_empty());
     assert_eq!(pending.next_deadline(32), Some(Millis(500)));
     assert_eq!(send(&mut pending, 500), [1, 2]);
 }
