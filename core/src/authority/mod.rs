@@ -439,20 +439,15 @@ impl Authority {
         self.snapshot_seq = state.position().seq;
         self.recent = Recent::default();
         self.outbox = Outbox::default();
-        let mut entries = Vec::with_capacity(loaded.entries.len());
+        self.confirmed = state;
         for bytes in &loaded.entries {
-            let entry = Entry::decode(bytes)?;
-            state.apply(&entry)?;
-            entries.push(entry);
-        }
-        let more = !loaded.entries.is_empty();
-        self.confirmed = state.clone();
-        self.ahead = state;
-        for entry in &entries {
             // Whether what these entries entail has reached the other rooms is not known; repeating is harmless.
-            self.follow_up(entry, now);
+            let entry = Entry::decode(bytes)?;
+            self.confirm(&entry, now)?;
             self.recent.push(entry.wire());
         }
+        let more = !loaded.entries.is_empty();
+        self.ahead = self.confirmed.clone();
         self.phase = Phase::Ready;
         self.resync_subscribers();
         if more {
@@ -569,7 +564,7 @@ impl Authority {
         for bytes in entries {
             let entry = Entry::decode(bytes)?;
             if entry.seq > self.confirmed.position().seq {
-                self.confirmed.apply(&entry)?;
+                self.confirm(&entry, now)?;
                 folded.push(entry);
             }
         }
@@ -577,6 +572,14 @@ impl Authority {
             self.ahead = self.confirmed.clone();
             self.tell(&folded, now);
         }
+        Ok(())
+    }
+
+    /// Folds an entry that the store has, and follows it up by the state as it is then.
+    pub(super) fn confirm(&mut self, entry: &Entry, now: Millis) -> Result<(), Code> {
+        self.confirmed.apply(entry)?;
+        self.subscribers.let_go(entry.op_id);
+        self.follow_up(entry, now);
         Ok(())
     }
 

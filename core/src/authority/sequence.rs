@@ -70,7 +70,7 @@ impl Authority {
             Appended::Done => {
                 for entry in &in_flight.entries {
                     // It has been applied to `ahead`, which was equal.
-                    let applied = self.confirmed.apply(entry);
+                    let applied = self.confirm(entry, now);
                     debug_assert!(applied.is_ok());
                 }
                 self.tell(&in_flight.entries, now);

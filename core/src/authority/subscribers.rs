@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Authority, ConnId, Effect, Lane};
+use super::{Authority, ConnId, Effect, Lane, Phase};
 use crate::op::Body;
 use crate::policy::{Actor, Refusal};
 use crate::v1::room_state_sync::Data;
@@ -17,7 +17,7 @@ pub(super) struct Subscribers {
     active: usize,
     background: usize,
     /// Connections of which an operation was put off: what follows it must wait, or order would be lost.
-    held: BTreeMap<ConnId, (u64, Refusal)>,
+    held: BTreeMap<ConnId, (OpId, Refusal)>,
     /// What Background receivers have not been told.
     news: News,
 }
@@ -57,8 +57,8 @@ impl Subscribers {
 
     /// The refusal of an earlier operation of this connection that has not been sent again, if there is one.
     pub(super) fn held_back(&mut self, conn: ConnId, op_id: OpId) -> Option<Refusal> {
-        let (counter, refusal) = *self.held.get(&conn)?;
-        if op_id.counter > counter {
+        let (first, refusal) = *self.held.get(&conn)?;
+        if op_id.counter > first.counter {
             return Some(refusal);
         }
         self.held.remove(&conn);
@@ -67,10 +67,17 @@ impl Subscribers {
 
     /// Holds back what follows an operation that was put off.
     pub(super) fn hold_back(&mut self, conn: ConnId, op_id: OpId, refusal: Refusal) {
-        let earlier = self.held.get(&conn).is_some_and(|(counter, _)| *counter < op_id.counter);
+        let earlier = self.held.get(&conn).is_some_and(|(first, _)| first.counter < op_id.counter);
         if refusal.code.retry() == Retry::Later && !earlier {
-            self.held.insert(conn, (op_id.counter, refusal));
+            self.held.insert(conn, (op_id, refusal));
         }
+    }
+
+    /// An operation is in the log. It may be one that was put off because its append seemed to have failed: its client
+    /// sees the entry, and does not send it again.
+    pub(super) fn let_go(&mut self, confirmed: OpId) {
+        let is_settled = |held: &OpId| held.client == confirmed.client && held.counter <= confirmed.counter;
+        self.held.retain(|_, (held, _)| !is_settled(held));
     }
 
     fn count(&mut self, tier: Tier) -> Option<&mut usize> {
@@ -122,13 +129,12 @@ impl Authority {
         self.schedule_beats(now);
     }
 
-    /// Tells everybody what has become durable, and follows it up.
+    /// Tells everybody what has become durable.
     pub(super) fn tell(&mut self, entries: &[Entry], now: Millis) {
         let mut chunk: Vec<v1::Entry> = Vec::new();
         let mut bytes = 0;
         for (index, entry) in entries.iter().enumerate() {
             self.take_note(entry);
-            self.follow_up(entry, now);
             let wire = entry.wire();
             self.recent.push(wire.clone());
             bytes += wire.op.len();
@@ -245,6 +251,10 @@ impl Authority {
         let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
         self.broadcast(Tier::Active, Lane::State, Frame::RoomStateSync(sync.clone()));
         self.broadcast(Tier::Background, Lane::State, Frame::RoomStateSync(sync));
+        // Hints may be lost, so now and then the log itself is asked whether it has grown.
+        if matches!(self.phase, Phase::Ready) {
+            self.recover();
+        }
         self.schedule_beats(now);
     }
 

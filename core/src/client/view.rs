@@ -10,7 +10,7 @@ use super::{Client, User};
 use crate::op::Body;
 use crate::pending::{OpState, PendingOp};
 use crate::tier::{Tier, TierReason};
-use crate::{Code, Millis, OpId, Position, RoomId, limits, v1};
+use crate::{Code, Digest, Millis, OpId, Position, RoomId, limits, v1};
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,14 @@ impl<'a> RoomView<'a> {
         self.room.content.position()
     }
 
+    /// The digest of the full state, where one is held: in Active.
+    pub fn digest(&self) -> Option<Digest> {
+        match &self.room.content {
+            Content::Active(active) => Some(active.state.digest()),
+            Content::Unloaded | Content::Cached(_) | Content::Background(_) => None,
+        }
+    }
+
     /// Whether the view is up to date.
     pub fn synced(&self) -> Synced {
         self.room.synced
@@ -292,7 +300,7 @@ impl<'a> RoomView<'a> {
         self.client.unread(self.id)
     }
 
-    /// Mentions beyond the read marker.
+    /// Mentions beyond the read marker; 0 in rooms that the user does not follow.
     pub fn mentions(&self) -> usize {
         self.client.mentions(self.id)
     }
@@ -482,6 +490,7 @@ impl Client {
     pub(super) fn mentions(&self, id: &RoomId) -> usize {
         let read = self.read_up_to(id);
         let known = self.inbox().and_then(|inbox| inbox.following(id.as_str()));
+        let known = known.filter(|known| known.following);
         known.map_or(0, |known| known.mentions.iter().filter(|ordinal| **ordinal > read).count())
     }
 

@@ -120,9 +120,6 @@ impl Inbox {
             }
             known.following = following;
             known.as_of = as_of.or(known.as_of);
-            if !following {
-                known.mentions.clear();
-            }
         });
     }
 
