@@ -17,7 +17,9 @@ export async function testKotlin(run) {
   if (tests === 0) throw new Failure("no Kotlin test ran", "look at ffi/kotlin/target/surefire-reports");
   if (skipped > 0) throw new Failure(`${skipped} of ${tests} Kotlin tests were skipped`);
   if (failures + errors > 0) throw new Failure(`${failures + errors} of ${tests} Kotlin tests failed`);
-  await run("node", ["tests/e2e/run.mjs", "kotlin.test.mjs"], { advice: "pictures are in tests/e2e/artifacts" });
+  await run("node", ["tests/e2e/run.mjs", "kotlin.test.mjs"], {
+    advice: "pictures are in tests/e2e/artifacts",
+  });
   return `${tests} tests, and one with a browser`;
 }
 
