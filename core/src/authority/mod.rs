@@ -2,6 +2,7 @@
 
 mod answer;
 mod connection;
+mod effect;
 mod outbox;
 mod sequence;
 mod subscribers;
@@ -13,6 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
+pub use effect::{Appended, AuthorityConfig, ConnId, Effect, HistoryReader, Lane, Loaded, Reply, Timer};
 
 use crate::op::Body;
 use crate::policy::Actor;
@@ -22,193 +24,6 @@ use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, l
 use outbox::Outbox;
 use sequence::InFlight;
 use subscribers::Subscribers;
-
-/// Names a connection of this node. The host gives the number, and never twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// What a frame may be subjected to when its receiver is slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Never dropped.
-    Control,
-    /// Ordered, never dropped; a receiver that can't keep up is closed.
-    Log,
-    /// Latest wins: a newer frame of the same room takes the place of one that waits.
-    State,
-    /// May be dropped.
-    Signal,
-}
-
-/// What an authority is told at its start.
-#[derive(Clone, Debug)]
-pub struct AuthorityConfig {
-    /// This node's name, for presence leases.
-    pub node: String,
-    /// The number that stands for the room on this node.
-    pub alias: u32,
-    /// Milliseconds between two HEARTBEATs of the room.
-    pub heartbeat_interval: u64,
-}
-
-/// A room as the store has it.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    /// The log's epoch; 0 when the room has no log.
-    pub epoch: u64,
-    /// The newest stored snapshot, as [`Effect::PutSnapshot`] gave it.
-    pub snapshot: Option<Vec<u8>>,
-    /// The entries after the snapshot, or some of them: the authority reads on where they end.
-    pub entries: Vec<Vec<u8>>,
-}
-
-/// How an append ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// The batch is durable.
-    Done,
-    /// The log was elsewhere: at `head`, with `missing` after the expected position (or some of them).
-    Conflict {
-        /// The end of the log.
-        head: Position,
-        /// Entries after the expected position; empty when the epoch differs.
-        missing: Vec<Vec<u8>>,
-    },
-    /// It is not known whether the batch was written.
-    Failed,
-}
-
-/// Who waits for the answer to a delivery from another room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The room that delivers.
-    pub room: RoomId,
-    /// Its number for the delivery.
-    pub delivery: u64,
-}
-
-/// What an authority wants done. The host does them in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Read the room from the store, then [`Authority::handle_loaded`].
-    Load,
-    /// Open the log under this epoch unless it has one, then [`Authority::handle_claimed`].
-    Claim {
-        /// A random number.
-        epoch: u64,
-    },
-    /// Append if the log is at `expected`, then [`Authority::handle_appended`].
-    Append {
-        /// Where the log must be.
-        expected: Position,
-        /// Encoded entries.
-        batch: Vec<Vec<u8>>,
-        /// The room's row in lists, as of after the batch.
-        summary: Box<v1::RoomSummary>,
-    },
-    /// Read entries after this position, then [`Authority::handle_entries`].
-    Read {
-        /// Where reading begins.
-        after: Position,
-    },
-    /// Read entries from `from_seq` to before `before_seq`, then [`Authority::handle_history`].
-    ReadHistory {
-        /// Goes back with the entries.
-        reader: HistoryReader,
-        /// The first entry wanted.
-        from_seq: u64,
-    },
-    /// Store this; no answer is expected.
-    PutSnapshot {
-        /// Where it was taken.
-        position: Position,
-        /// Compressed.
-        snapshot: Vec<u8>,
-    },
-    /// Put the connection into the channel of this tier, out of any other of this room; `None`: out of all.
-    Subscribe {
-        /// Who.
-        conn: ConnId,
-        /// Active or Background.
-        tier: Option<Tier>,
-    },
-    /// Send to one connection.
-    Send {
-        /// To whom.
-        conn: ConnId,
-        /// How it is treated when the receiver is slow.
-        lane: Lane,
-        /// What.
-        frame: Box<v1::ServerFrame>,
-    },
-    /// Send to every connection in the channel of this tier. The frame names the room by its alias alone.
-    Broadcast {
-        /// Active or Background.
-        tier: Tier,
-        /// How it is treated where a receiver is slow.
-        lane: Lane,
-        /// What.
-        frame: Box<v1::ServerFrame>,
-    },
-    /// Follow up an entry in another room: [`Authority::deliver`] there, and when that room has answered by
-    /// [`Effect::Delivered`], [`Authority::handle_delivered`] here.
-    Deliver {
-        /// The other room.
-        to: RoomId,
-        /// Goes with it.
-        reply: Reply,
-        /// What is to be done there.
-        body: Body,
-    },
-    /// The answer to a delivery: to be handed to `reply.room`.
-    Delivered {
-        /// What was asked.
-        reply: Reply,
-        /// Whether it is durable, or will never be accepted; else it is to be repeated.
-        settled: bool,
-    },
-    /// Store this node's presence record, for [`limits::LEASE`] milliseconds.
-    PublishLease {
-        /// Who is here.
-        record: Vec<u8>,
-    },
-    /// Read the other nodes' presence records, then [`Authority::handle_leases`].
-    ReadLeases,
-    /// The room's presence has changed: what a room list shows of it.
-    Occupied {
-        /// How many.
-        count: u32,
-        /// The first few.
-        users: Vec<v1::PresentUser>,
-    },
-}
-
-/// A request for history that waits for the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryReader {
-    conn: ConnId,
-    request_id: u64,
-    /// The page ends before this entry.
-    pub before_seq: u64,
-    limit: usize,
-}
-
-/// Why an authority wants to be called at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer {
-    /// Changes of presence are to be told.
-    Presence,
-    /// Background receivers are due an update.
-    Background,
-    /// The room's HEARTBEAT is due.
-    Heartbeat,
-    /// Presence leases are to be renewed and read.
-    Lease,
-    /// A delivery to another room is to be repeated.
-    Delivery,
-    /// The store is to be asked again after a failure.
-    Recovery,
-}
 
 /// A submission or a delivery that waits to be decided.
 #[derive(Clone, Debug)]

@@ -184,7 +184,7 @@ fn syncs(effects: &[Effect]) -> Vec<&v1::RoomStateSync> {
 
 fn delivered(effects: &[Effect]) -> Vec<(&str, &Body)> {
     let delivery = |effect| match effect {
-        &Effect::Deliver { ref to, ref body, .. } => Some((to.as_str(), body)),
+        Effect::Deliver { to, body, .. } => Some((to.as_str(), body)),
         _ => None,
     };
     effects.iter().filter_map(delivery).collect()
