@@ -70,6 +70,7 @@ kinds!(DATA_KINDS, data_kind, room_state_sync::Data {
 
 /// A frame of either direction.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Frame {
     Client(v1::ClientFrame),
     Server(v1::ServerFrame),

@@ -1,5 +1,6 @@
 //! What the tests that cross crates share.
 
+pub mod fuzzing;
 #[allow(missing_docs)]
 pub mod sim;
 pub mod vectors;

@@ -117,7 +117,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The bytes that hexadecimal digits stand for.
 pub fn unhex(digits: &str) -> Vec<u8> {
-    assert!(digits.is_ascii() && digits.len() % 2 == 0, "not hexadecimal: {digits}");
+    assert!(digits.is_ascii() && digits.len().is_multiple_of(2), "not hexadecimal: {digits}");
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
     (0..digits.len()).step_by(2).map(byte).collect()
 }
