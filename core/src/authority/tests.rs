@@ -183,10 +183,12 @@ fn syncs(effects: &[Effect]) -> Vec<&v1::RoomStateSync> {
 }
 
 fn delivered(effects: &[Effect]) -> Vec<(&str, &Body)> {
-    let delivery = |effect| match effect {
-        Effect::Deliver { to, body, .. } => Some((to.as_str(), body)),
-        _ => None,
-    };
+    fn delivery(effect: &Effect) -> Option<(&str, &Body)> {
+        match effect {
+            Effect::Deliver { to, body, .. } => Some((to.as_str(), body)),
+            _ => None,
+        }
+    }
     effects.iter().filter_map(delivery).collect()
 }
 
