@@ -16,7 +16,16 @@ if (!/^[1-9]\d*$/.test(seconds)) fail(`Not a number of seconds: ${seconds}`);
 need("cargo", ["+nightly", "--version"], "rustup toolchain install nightly");
 need("cargo", ["fuzz", "--version"], "cargo install cargo-fuzz --locked");
 
-const seeds = (...args) => ["run", "--quiet", "--locked", "-p", "enfilade-tests", "--bin", "make-seeds", ...args];
+const seeds = (...args) => [
+  "run",
+  "--quiet",
+  "--locked",
+  "-p",
+  "enfilade-tests",
+  "--bin",
+  "make-seeds",
+  ...args,
+];
 const targets = output("cargo", seeds()).trim().split("\n");
 if (chosen && !targets.includes(chosen)) fail(`No such target: ${chosen}. There are: ${targets.join(", ")}`);
 
@@ -30,7 +39,17 @@ for (const target of chosen ? [chosen] : targets) {
   // Our code has no unsafe blocks, so what is looked for are panics, and not what a sanitizer finds.
   const limits = [`-max_total_time=${seconds}`, `-timeout=${INPUT_LIMIT_SECONDS}`, "-max_len=65536"];
   console.log(`${target}: ${seconds} s`);
-  const run = ["+nightly", "fuzz", "run", "--sanitizer=none", target, ...folders, "--", ...limits, "-print_final_stats=1"];
+  const run = [
+    "+nightly",
+    "fuzz",
+    "run",
+    "--sanitizer=none",
+    target,
+    ...folders,
+    "--",
+    ...limits,
+    "-print_final_stats=1",
+  ];
   const { status } = spawnSync("cargo", run, { cwd: root, stdio: "inherit" });
   if (status !== 0) found += 1;
 }

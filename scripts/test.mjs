@@ -22,6 +22,8 @@ const STAGES = [
     builds: ["packages"],
     work: async (run) => {
       await run("cargo", ["fmt", "--all", "--check"], { advice: "run `npm run format`" });
+      const fuzz = ["--manifest-path", "fuzz/Cargo.toml"];
+      await run("cargo", ["fmt", ...fuzz, "--check"], { advice: "run `npm run format`" });
       await run("node_modules/.bin/biome", ["ci", "--colors=off", "--error-on-warnings"], {
         advice: "run `npm run format`; what is left says why",
       });

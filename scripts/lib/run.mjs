@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 export const targetDir = process.env.CARGO_TARGET_DIR ?? join(root, "target");
@@ -114,7 +115,8 @@ function killGroup(child, signal) {
 }
 
 function report(error, logPath) {
-  const lines = readFileSync(logPath, "utf8").trimEnd().split("\n");
+  // Some programs colour what they print whatever they are told.
+  const lines = stripVTControlCharacters(readFileSync(logPath, "utf8")).trimEnd().split("\n");
   const cut = lines.length - SHOWN_FIRST - SHOWN_LAST;
   if (cut > 0) lines.splice(SHOWN_FIRST, cut, `… ${cut} lines, see ${relative(root, logPath)} …`);
   console.log(`--- ${relative(root, logPath)}`);
