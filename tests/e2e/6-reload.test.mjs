@@ -1,6 +1,6 @@
 import { untilEqual } from "./until.mjs";
 
-export const name = "what waits to be sent, and what was being written, survive a reload";
+export const name = "what waits to be sent survives a reload, and then goes once, in order";
 
 export async function test(t) {
   const door = await t.door();
@@ -17,12 +17,10 @@ export async function test(t) {
   await ada.banner("waiting").or(ada.banner("again")).first().waitFor();
   await ada.send("first in the queue");
   await ada.send("second in the queue");
-  await ada.page.locator("#composer").fill("half a sent");
   await untilEqual("both wait", ["first in the queue", "second in the queue"], () => ada.pending());
 
   await ada.page.reload();
   await untilEqual("both still wait", ["first in the queue", "second in the queue"], () => ada.pending());
-  await untilEqual("the draft is there", "half a sent", () => ada.page.locator("#composer").inputValue());
   await bob.showsExactly("before");
 
   door.open();

@@ -23,8 +23,8 @@ export async function test(t) {
     await check(desk, source, `${colorScheme}: no room`);
     await desk.openRoom("Hall");
     await check(desk, source, `${colorScheme}: reading as a visitor`);
-    await desk.send("I am");
-    await desk.page.locator('[data-status="sent"]', { hasText: "I am" }).waitFor();
+    await desk.send(`I am, in the ${colorScheme}`);
+    await desk.page.locator('[data-status="sent"]', { hasText: `in the ${colorScheme}` }).waitFor();
     await check(desk, source, `${colorScheme}: a room`);
     for (const [keys, title] of [
       ["Alt+n", "New room"],

@@ -45,7 +45,7 @@ const SCREENS = {
     await w.page.locator("#composer").pressSequentially("What do you think, @");
     await w.page.getByRole("option").first().waitFor();
   },
-  "new-room": async ({ w }) => w.page.getByRole("button", { name: "New room" }).click(),
+  "new-room": async ({ w }) => w.page.getByRole("button", { name: "New room", exact: true }).click(),
   you: async ({ w }) => w.page.locator(".you-button").click(),
   keyboard: async ({ w }) => w.page.keyboard.press("Alt+h"),
   people: async ({ w }) => {

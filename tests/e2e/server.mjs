@@ -13,6 +13,11 @@ const root = resolve(fileURLToPath(import.meta.url), "../../..");
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.ENFILADE_BIN ?? join(target, "release/enfilade");
 
+/** The server reads its settings from variables of this prefix; those of whoever runs the tests are not meant for it. */
+const withoutSettings = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("ENFILADE_")),
+);
+
 /** How long a server may take until it answers; cold disks are slow. */
 const START_MS = 20_000;
 /** As much of its log as a failure is shown with. */
@@ -44,6 +49,7 @@ export class Server {
   /** Starts it on the port and the folder that it had. */
   async start() {
     const child = spawn(binary, ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.#folder], {
+      env: withoutSettings,
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;

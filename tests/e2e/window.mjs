@@ -33,7 +33,7 @@ export class Window {
 
   /** @returns the id of the new room, in which the window then is. */
   async createRoom(name, { topic = "", visibility = "Public" } = {}) {
-    await this.page.getByRole("button", { name: "New room" }).click();
+    await this.page.getByRole("button", { name: "New room", exact: true }).click();
     await this.page.locator("#room-name").fill(name);
     await this.page.locator("#room-topic").fill(topic);
     await this.page.getByRole("radio", { name: visibility }).check();
