@@ -56,6 +56,7 @@ export class LiveClient implements Client {
   readonly connection: Readable<ConnectionSnapshot>;
   readonly rooms: Readable<readonly RoomRow[]>;
   readonly notifications: Readable<readonly NotificationRow[]>;
+  readonly ready: Promise<void>;
 
   #core: EnfiladeCore;
   #connection: Pulled<ConnectionSnapshot>;
@@ -111,7 +112,7 @@ export class LiveClient implements Client {
         () => this.#drain(),
       ),
     );
-    void this.#restore();
+    this.ready = this.#restore();
   }
 
   get disposed(): boolean {

@@ -334,6 +334,11 @@ export interface Client {
   readonly rooms: Readable<readonly RoomRow[]>;
   /** Mentions of the user of this client, newest first. */
   readonly notifications: Readable<readonly NotificationRow[]>;
+  /**
+   * Fulfilled when everything that was kept is there again, or it is known that nothing can be. What is written
+   * before that does not survive a reload; connecting waits for it by itself. Never rejected.
+   */
+  readonly ready: Promise<void>;
   /** A handle to a room. Has no effect on its tier; the same object for the same id. */
   room(id: string): Room;
   /** Creates a room, and joins it. It can be used at once; the server learns of it when there is a connection. */

@@ -8,8 +8,12 @@ import type { Client, ClientOptions } from "../types.js";
  */
 const GRACE_MS = 1_000;
 
-/** What a provider renders by: no client yet, a client, or why there is none. */
-export type Held = { readonly client?: Client; readonly error?: unknown };
+/** What a provider renders by: a client, one that waits for its records, or why there is none. */
+export interface Held {
+  readonly client?: Client;
+  readonly waiting?: Client;
+  readonly error?: unknown;
+}
 
 const NOTHING: Held = Object.freeze({});
 
@@ -56,14 +60,16 @@ export class HeldClient {
       if (this.#holders === 0 || this.#held !== NOTHING) return;
       const client = createClient(this.#options);
       client.connect();
-      this.#set({ client });
+      this.#set({ waiting: client });
+      await client.ready;
+      if (this.#held.waiting === client) this.#set({ client });
     } catch (error) {
-      this.#set({ error });
+      if (this.#holders > 0) this.#set({ error });
     }
   }
 
   #stop(): void {
-    this.#held.client?.dispose();
+    (this.#held.client ?? this.#held.waiting)?.dispose();
     this.#set(NOTHING);
   }
 

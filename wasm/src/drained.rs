@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+
+use enfilade_core::client::{Event, RoomChange};
+use enfilade_core::{Code, RoomId};
+use serde::{Serialize, Serializer};
+
+use crate::rows::NotificationRow;
+
+/// What has come out of the core since the app last asked: what has changed, and what happened once. One crossing
+/// carries all of it; what the changed views are now is pulled by those who look at them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Drained {
+    connection: bool,
+    rooms: bool,
+    notifications: bool,
+    #[serde(serialize_with = "values")]
+    changes: BTreeMap<RoomId, Changes>,
+    events: Vec<Told>,
+    records: Vec<(String, Option<Bytes>)>,
+}
+
+/// What has changed in one room.
+#[derive(Debug, Default, Serialize)]
+struct Changes {
+    id: String,
+    reset: bool,
+    messages: bool,
+    pending: bool,
+    members: bool,
+}
+
+/// Something that happened once.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+enum Told {
+    Rejected { room: String, op: String, code: u32, retry_after: u64, reason: String },
+    Resynced { room: String, code: u32 },
+    Notified { notification: NotificationRow },
+    TokenNeeded,
+    Error { code: u32, room: String, reason: String },
+}
+
+#[derive(Debug)]
+struct Bytes(Vec<u8>);
+
+impl Drained {
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.connection || self.rooms || self.notifications)
+            && self.changes.is_empty()
+            && self.events.is_empty()
+            && self.records.is_empty()
+    }
+
+    pub(crate) fn record(&mut self, key: String, value: Option<Vec<u8>>) {
+        self.records.push((key, value.map(Bytes)));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        match event {
+            Event::Connection => self.connection = true,
+            Event::Rooms(_) => self.rooms = true,
+            Event::Room { room, changes } => self.room(room, &changes),
+            Event::TokenNeeded => self.events.push(Told::TokenNeeded),
+            Event::Rejected { op_id, room, code, retry_after, reason } => self.events.push(Told::Rejected {
+                room: room.to_string(),
+                op: op_id.to_string(),
+                code: code.number(),
+                retry_after,
+                reason: spoken(reason, code),
+            }),
+            Event::Resynced { room, code } => {
+                self.events.push(Told::Resynced { room: room.to_string(), code: code.number() });
+            }
+            Event::Notified { notification } => {
+                self.notifications = true;
+                self.events.push(Told::Notified { notification: NotificationRow::from(&*notification) });
+            }
+            Event::Error { code, room, reason } => self.events.push(Told::Error {
+                code: code.number(),
+                room: room.map(|room| room.to_string()).unwrap_or_default(),
+                reason: spoken(reason, code),
+            }),
+        }
+    }
+
+    fn room(&mut self, room: RoomId, changes: &[RoomChange]) {
+        // Notifications are kept in the user's inbox, which is a room.
+        self.notifications |= room.inbox_owner().is_some();
+        let id = room.to_string();
+        let entry = self.changes.entry(room).or_insert_with(|| Changes { id, ..Changes::default() });
+        for change in changes {
+            match change {
+                RoomChange::Reset => entry.reset = true,
+                RoomChange::MessageAdded(_) | RoomChange::MessagesDropped(_) | RoomChange::Prepended(_) => {
+                    entry.messages = true;
+                }
+                RoomChange::Pending => entry.pending = true,
+                RoomChange::Members => entry.members = true,
+                // The view, which is read anew after every change.
+                RoomChange::Meta
+                | RoomChange::Presence
+                | RoomChange::Tier
+                | RoomChange::Unread
+                | RoomChange::Draft => {}
+            }
+        }
+    }
+}
+
+/// What the server said, or what the registry says.
+fn spoken(reason: String, code: Code) -> String {
+    if reason.is_empty() { code.text().into() } else { reason }
+}
+
+fn values<S: Serializer>(changes: &BTreeMap<RoomId, Changes>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(changes.values())
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}

@@ -1,0 +1,415 @@
+//! Views as JavaScript objects: the types of ts/types.ts.
+
+use enfilade_core::client::{Client, ConnectionState, PendingView, RoomRow as CoreRow, RoomView, Synced};
+use enfilade_core::op::Body;
+use enfilade_core::pending::OpState;
+use enfilade_core::tier::TierReason;
+use enfilade_core::{OpId, Tier, v1};
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+
+/// Makes a JavaScript object. What is `None` and not skipped becomes `null`.
+pub(crate) fn js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(true);
+    Ok(value.serialize(&serializer)?)
+}
+
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    text: &'static str,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection<'a> {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<u64>,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Present<'a> {
+    id: &'a str,
+    name: &'a str,
+    liveness: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Member<'a> {
+    id: &'a str,
+    name: &'a str,
+    role: &'static str,
+    joined_at: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    id: String,
+    author: &'a str,
+    author_name: &'a str,
+    at: u64,
+    text: &'a str,
+    mentions: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordinal: Option<u64>,
+    status: &'static str,
+    mine: bool,
+    cancellable: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info<'a> {
+    name: &'a str,
+    topic: &'a str,
+    visibility: &'static str,
+    owner: &'a str,
+    created_at: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    slow_mode_enabled: bool,
+    slow_mode_duration: u32,
+    subscriber_only: bool,
+    follower_only: bool,
+    emote_only: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Room<'a> {
+    id: &'a str,
+    name: &'a str,
+    tier: &'static str,
+    reason: Reason,
+    synced: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<u32>,
+    epoch: u64,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Info<'a>>,
+    config: Config,
+    user_count: u32,
+    users: Vec<Present<'a>>,
+    member_count: u32,
+    joined: bool,
+    head: u64,
+    unread: u64,
+    mentions: usize,
+    bytes_in: u64,
+    bytes_out: u64,
+    has_older: bool,
+    loading_older: bool,
+    draft: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastMessage<'a> {
+    author: &'a str,
+    author_name: &'a str,
+    text: &'a str,
+    at: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    id: &'a str,
+    name: &'a str,
+    topic: &'a str,
+    visibility: &'static str,
+    tier: &'static str,
+    reason: Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_message: Option<LastMessage<'a>>,
+    last_activity: u64,
+    unread: u64,
+    mentions: usize,
+    user_count: u32,
+    users: Vec<Present<'a>>,
+    member_count: u32,
+    following: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NotificationRow {
+    id: String,
+    room_id: String,
+    ordinal: u64,
+    author: String,
+    author_name: String,
+    excerpt: String,
+    at: u64,
+}
+
+pub(crate) fn connection(client: &Client) -> Result<JsValue, JsValue> {
+    let view = client.connection();
+    let (retry_at, attempt) = match view.state {
+        ConnectionState::Waiting { until, attempt } => (Some(until.0), attempt),
+        _ => (None, 0),
+    };
+    let state = match view.state {
+        ConnectionState::Idle => "idle",
+        ConnectionState::TokenNeeded => "token-needed",
+        ConnectionState::Connecting => "connecting",
+        ConnectionState::Authenticating => "authenticating",
+        ConnectionState::Online => "online",
+        ConnectionState::Waiting { .. } => "waiting",
+        ConnectionState::Offline => "offline",
+        ConnectionState::Failed { .. } => "failed",
+    };
+    let error = match view.state {
+        ConnectionState::Failed { code } => Some(code),
+        _ => view.reason,
+    };
+    let user = view.user.map(|id| User { id, name: view.user_name.unwrap_or(id) });
+    js(&Connection { state, user, retry_at, attempt, error: error.map(|code| code.number()) })
+}
+
+pub(crate) fn rooms(client: &Client) -> Result<JsValue, JsValue> {
+    js(&client.rooms().into_iter().map(Row::from).collect::<Vec<_>>())
+}
+
+pub(crate) fn notifications(client: &Client) -> Result<JsValue, JsValue> {
+    js(&client.notifications().rev().map(NotificationRow::from).collect::<Vec<_>>())
+}
+
+pub(crate) fn room(view: RoomView<'_>) -> Result<JsValue, JsValue> {
+    js(&Room::from(view))
+}
+
+pub(crate) fn members(view: RoomView<'_>) -> Result<JsValue, JsValue> {
+    js(&view.members().map(Member::from).collect::<Vec<_>>())
+}
+
+/// Confirmed messages with an ordinal between the two. Ordinals ascend without gaps.
+pub(crate) fn messages(
+    client: &Client,
+    view: RoomView<'_>,
+    after: u64,
+    before: u64,
+) -> Result<JsValue, JsValue> {
+    let user = client.connection().user;
+    let first = view.message(0).map_or(1, |message| message.ordinal);
+    let start = (after + 1).saturating_sub(first) as usize;
+    let held = (start..view.message_count()).map_while(|index| view.message(index));
+    let between = held.take_while(|message| message.ordinal < before);
+    js(&between.map(|message| Message::confirmed(message, user)).collect::<Vec<_>>())
+}
+
+/// Messages that are not confirmed; other operations have no row.
+pub(crate) fn pending(client: &Client, view: RoomView<'_>) -> Result<JsValue, JsValue> {
+    let connection = client.connection();
+    let (user, name) = (connection.user.unwrap_or_default(), connection.user_name.unwrap_or_default());
+    js(&view.pending().filter_map(|op| Message::pending(op, user, name)).collect::<Vec<_>>())
+}
+
+fn op_id(id: Option<&v1::OpId>) -> String {
+    OpId::parse(id).map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn reason(reason: TierReason) -> Reason {
+    Reason { code: reason.name(), text: reason.text() }
+}
+
+fn visibility(visibility: v1::Visibility) -> &'static str {
+    match visibility {
+        v1::Visibility::Public => "public",
+        v1::Visibility::Unlisted => "unlisted",
+        v1::Visibility::Private => "private",
+    }
+}
+
+/// Whether the user is a member, or will be once what is pending is done.
+fn is_joined(view: RoomView<'_>) -> bool {
+    let held = match view.tier() {
+        Tier::Active => view.own_membership().is_some(),
+        Tier::Background | Tier::Cached | Tier::Unloaded => view.is_following(),
+    };
+    view.pending().fold(held, |joined, op| match op.body {
+        Body::CreateRoom(_) | Body::Join(_) => true,
+        Body::Leave(_) => false,
+        _ => joined,
+    })
+}
+
+impl<'a> Message<'a> {
+    fn confirmed(message: &'a v1::Message, user: Option<&str>) -> Message<'a> {
+        Message {
+            id: op_id(message.id.as_ref()),
+            author: &message.author,
+            author_name: &message.author_name,
+            at: message.at,
+            text: &message.text,
+            mentions: &message.mentions,
+            ordinal: Some(message.ordinal),
+            status: "sent",
+            mine: user == Some(&message.author),
+            cancellable: false,
+        }
+    }
+
+    fn pending(op: PendingView<'a>, author: &'a str, author_name: &'a str) -> Option<Message<'a>> {
+        let Body::PostMessage(post) = op.body else { return None };
+        Some(Message {
+            id: op.op_id.to_string(),
+            author,
+            author_name,
+            at: op.since.0,
+            text: &post.text,
+            mentions: &post.mentions,
+            ordinal: None,
+            status: match op.state {
+                OpState::Queued | OpState::PutOff { .. } => "queued",
+                OpState::Sent => "sending",
+                OpState::Acknowledged(_) => "acknowledged",
+            },
+            mine: true,
+            cancellable: op.is_cancellable,
+        })
+    }
+}
+
+impl<'a> From<RoomView<'a>> for Room<'a> {
+    fn from(view: RoomView<'a>) -> Room<'a> {
+        let (synced, error) = match view.synced() {
+            Synced::Loading => ("loading", None),
+            Synced::Ready => ("ready", None),
+            Synced::Stale => ("stale", None),
+            Synced::Failed(code) => ("failed", Some(code.number())),
+        };
+        Room {
+            id: view.id().as_str(),
+            name: view.name(),
+            tier: view.tier().name(),
+            reason: reason(view.reason()),
+            synced,
+            error,
+            epoch: view.position().epoch,
+            seq: view.position().seq,
+            info: view.info().map(Info::from),
+            config: view
+                .config()
+                .map(Config::from)
+                .unwrap_or_else(|| Config::from(&v1::RoomConfig::default())),
+            user_count: view.user_count(),
+            users: view.users().map(Present::from).collect(),
+            member_count: view.member_count(),
+            joined: is_joined(view),
+            head: view.head(),
+            unread: view.unread(),
+            mentions: view.mentions(),
+            bytes_in: view.bytes_in(),
+            bytes_out: view.bytes_out(),
+            has_older: view.has_older(),
+            loading_older: view.is_loading_older(),
+            draft: view.draft(),
+        }
+    }
+}
+
+impl<'a> From<CoreRow<'a>> for Row<'a> {
+    fn from(row: CoreRow<'a>) -> Row<'a> {
+        Row {
+            id: row.id.as_str(),
+            name: row.name,
+            topic: row.topic,
+            visibility: visibility(row.visibility),
+            tier: row.tier.name(),
+            reason: reason(row.reason),
+            last_message: row.last_message.map(|message| LastMessage {
+                author: &message.author,
+                author_name: &message.author_name,
+                text: &message.text,
+                at: message.at,
+            }),
+            last_activity: row.last_activity,
+            unread: row.unread,
+            mentions: row.mentions,
+            user_count: row.user_count,
+            users: row.users.into_iter().map(Present::from).collect(),
+            member_count: row.member_count,
+            following: row.following,
+        }
+    }
+}
+
+impl<'a> From<&'a v1::PresentUser> for Present<'a> {
+    fn from(user: &'a v1::PresentUser) -> Present<'a> {
+        let liveness = match user.liveness() {
+            v1::Liveness::Live => "live",
+            v1::Liveness::Stale => "stale",
+            v1::Liveness::Offline => "offline",
+        };
+        Present { id: &user.user, name: &user.name, liveness }
+    }
+}
+
+impl<'a> From<&'a v1::Member> for Member<'a> {
+    fn from(member: &'a v1::Member) -> Member<'a> {
+        let role = match member.role() {
+            v1::Role::Member => "member",
+            v1::Role::Moderator => "moderator",
+            v1::Role::Owner => "owner",
+        };
+        Member { id: &member.user, name: &member.name, role, joined_at: member.joined_at }
+    }
+}
+
+impl<'a> From<&'a v1::RoomInfo> for Info<'a> {
+    fn from(info: &'a v1::RoomInfo) -> Info<'a> {
+        Info {
+            name: &info.name,
+            topic: &info.topic,
+            visibility: visibility(info.visibility()),
+            owner: &info.owner,
+            created_at: info.created_at,
+        }
+    }
+}
+
+impl From<&v1::RoomConfig> for Config {
+    fn from(config: &v1::RoomConfig) -> Config {
+        let &v1::RoomConfig {
+            slow_mode_enabled,
+            slow_mode_duration,
+            subscriber_only,
+            follower_only,
+            emote_only,
+        } = config;
+        Config { slow_mode_enabled, slow_mode_duration, subscriber_only, follower_only, emote_only }
+    }
+}
+
+impl From<&v1::Notification> for NotificationRow {
+    fn from(notification: &v1::Notification) -> NotificationRow {
+        NotificationRow {
+            id: op_id(notification.message_id.as_ref()),
+            room_id: notification.room_id.clone(),
+            ordinal: notification.ordinal,
+            author: notification.author.clone(),
+            author_name: notification.author_name.clone(),
+            excerpt: notification.excerpt.clone(),
+            at: notification.at,
+        }
+    }
+}
