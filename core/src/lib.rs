@@ -22,6 +22,7 @@ pub mod policy;
 mod position;
 pub mod presence;
 mod rng;
+mod sorted;
 pub mod state;
 pub mod text;
 pub mod tier;

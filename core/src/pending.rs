@@ -3,13 +3,14 @@
 //! An operation is sent until it is acknowledged, or refused for good, always under the id and the bytes that it was
 //! made with. So its effect happens once, whatever is lost or repeated on the way.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use prost::Message as _;
 
 use crate::op::{self, Body};
+use crate::sorted::SortedMap;
 use crate::{Code, Millis, OpId, Position, RoomId, v1};
 
 /// How far an operation has come.
@@ -66,8 +67,8 @@ const LAYOUT: u32 = 1;
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Pending {
-    lanes: BTreeMap<RoomId, Lane>,
-    rooms: BTreeMap<OpId, RoomId>,
+    lanes: SortedMap<RoomId, Lane>,
+    rooms: SortedMap<OpId, RoomId>,
     on_the_way: usize,
 }
 

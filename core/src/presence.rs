@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
+use crate::sorted::SortedMap;
 use crate::{Millis, limits, v1};
 
 /// Who is in a room, as a client sees it: connections collapsed per user.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
-    users: BTreeMap<String, v1::PresentUser>,
+    users: SortedMap<String, v1::PresentUser>,
 }
 
 impl Presence {

@@ -15,7 +15,7 @@ use enfilade_core::op::Body;
 use enfilade_core::policy::Refusal;
 use enfilade_core::{ClientId, Code, OpId, RoomId, Tier, v1};
 use js_sys::{Array, Function, Uint8Array};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use driver::{Disposed, Driver};
@@ -25,17 +25,6 @@ use rows::js;
 #[wasm_bindgen]
 pub struct EnfiladeCore {
     driver: Rc<Driver>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CoreConfig {
-    url: String,
-    agent: String,
-    background_for: Option<u64>,
-    cached_for: Option<u64>,
-    cached_rooms: Option<usize>,
-    active_grace: Option<u64>,
 }
 
 /// What methods throw.
@@ -55,22 +44,29 @@ type Answer<T> = Result<T, JsValue>;
 #[wasm_bindgen]
 #[allow(missing_docs, reason = "documented where it is used from, in ts/bindgen/enfilade_wasm.d.ts")]
 impl EnfiladeCore {
+    /// Times in milliseconds; what is `undefined` keeps its default.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: JsValue, wake: Function) -> Answer<EnfiladeCore> {
-        let config: CoreConfig = serde_wasm_bindgen::from_value(config)?;
+    pub fn new(
+        url: String,
+        agent: String,
+        background_for: Option<f64>,
+        cached_for: Option<f64>,
+        cached_rooms: Option<f64>,
+        active_grace: Option<f64>,
+        wake: Function,
+    ) -> Answer<EnfiladeCore> {
         let seed = seed()?;
-        let driver = Driver::new(config.url, wake, |clock| {
-            let defaults = ClientConfig::default();
-            let config = ClientConfig {
-                agent: config.agent,
-                background_for: config.background_for.unwrap_or(defaults.background_for),
-                cached_for: config.cached_for.unwrap_or(defaults.cached_for),
-                cached_rooms: config.cached_rooms.unwrap_or(defaults.cached_rooms),
-                active_grace: config.active_grace.unwrap_or(defaults.active_grace),
-                ..defaults
-            };
-            Client::new(config, seed, clock.now())
-        });
+        let or = |given: Option<f64>, default: u64| given.map_or(default, |number| number as u64);
+        let defaults = ClientConfig::default();
+        let config = ClientConfig {
+            agent,
+            background_for: or(background_for, defaults.background_for),
+            cached_for: or(cached_for, defaults.cached_for),
+            cached_rooms: or(cached_rooms, defaults.cached_rooms as u64) as usize,
+            active_grace: or(active_grace, defaults.active_grace),
+            ..defaults
+        };
+        let driver = Driver::new(url, wake, |clock| Client::new(config, seed, clock.now()));
         Ok(EnfiladeCore { driver })
     }
 

@@ -32,7 +32,7 @@ const VISIBILITIES: Readonly<Record<Visibility, number>> = { public: 0, unlisted
 /** Makes a client. It holds no connection until {@link Client.connect}. Throws `not_initialised` before `init`. */
 export function createClient(options: ClientOptions): Client {
   if (!isReady()) throw errorNamed("not_initialised");
-  return new LiveClient(options, (config, wake) => new EnfiladeCore(config, wake));
+  return new LiveClient(options, (...args) => new EnfiladeCore(...args));
 }
 
 /** The address of the socket of a server. */
@@ -80,14 +80,12 @@ export class LiveClient implements Client {
     const url = socketUrl(options.url);
     this.#schedule = new Schedule(() => this.#tell());
     this.#core = makeCore(
-      {
-        url,
-        agent: options.agent ? `${options.agent} ${AGENT}` : AGENT,
-        backgroundFor: options.backgroundFor,
-        cachedFor: options.cachedFor,
-        cachedRooms: options.cachedRooms,
-        activeGrace: options.activeGrace ?? ACTIVE_GRACE_MS,
-      },
+      url,
+      options.agent ? `${options.agent} ${AGENT}` : AGENT,
+      options.backgroundFor,
+      options.cachedFor,
+      options.cachedRooms,
+      options.activeGrace ?? ACTIVE_GRACE_MS,
       () => this.#schedule.paced(),
     );
     this.connection = this.#connection = new Pulled(NOT_CONNECTED, (before) => this.#pullConnection(before));

@@ -1,8 +1,9 @@
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::sorted::{SortedMap, SortedSet};
 use crate::{Code, OpId, RoomId, v1};
 
 /// What the host does for the client. In the order in which they come.
@@ -160,8 +161,8 @@ pub(super) struct Outbox {
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
     connection: bool,
-    rooms: BTreeMap<RoomId, Vec<RoomChange>>,
-    rows: BTreeSet<RoomId>,
+    rooms: SortedMap<RoomId, Vec<RoomChange>>,
+    rows: SortedSet<RoomId>,
 }
 
 impl Outbox {

@@ -1,24 +1,24 @@
 //! The room list, polled in pages, and history, which is asked for in the same way.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use super::content::Content;
 use super::rooms::History;
 use super::{Client, RoomChange};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::{Millis, Position, RoomId, limits, v1};
 
 /// Rows of rooms that the user may see, as the server lists them.
 #[derive(Debug, Default)]
 pub(super) struct RoomList {
     pub(super) is_watched: bool,
-    pub(super) rows: BTreeMap<RoomId, v1::RoomSummary>,
+    pub(super) rows: SortedMap<RoomId, v1::RoomSummary>,
     /// What changed since is asked for; 0 for all.
     revision: u64,
     asked: Option<Asked>,
     due: Option<Millis>,
     /// Rooms of a listing of all, to know which have gone.
-    listed: BTreeSet<RoomId>,
+    listed: SortedSet<RoomId>,
 }
 
 #[derive(Debug)]

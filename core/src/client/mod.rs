@@ -13,7 +13,6 @@ mod rooms;
 mod sync;
 mod view;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -26,6 +25,7 @@ use crate::cache::Cache;
 use crate::op::Body;
 use crate::pending::{Counter, Pending};
 use crate::policy::Refusal;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::tier::TierReason;
 use crate::v1::server_frame::Body as Frame;
 use crate::{ClientId, Code, Millis, OpId, Rng, RoomId, Tier, UserId, limits, v1, wire};
@@ -158,15 +158,15 @@ pub struct Client {
     requests: u64,
     user: Option<User>,
     link: Link,
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: SortedMap<RoomId, Room>,
     /// The numbers that stand for rooms on this connection.
-    aliases: BTreeMap<u32, RoomId>,
+    aliases: SortedMap<u32, RoomId>,
     cache: Cache,
     pending: Pending,
-    markers: BTreeMap<RoomId, Marker>,
+    markers: SortedMap<RoomId, Marker>,
     list: RoomList,
     /// Keys that the host's storage holds.
-    stored: BTreeSet<String>,
+    stored: SortedSet<String>,
     outbox: Outbox,
 }
 
@@ -185,12 +185,12 @@ impl Client {
             requests: 0,
             user: None,
             link: Link::new(),
-            rooms: BTreeMap::new(),
-            aliases: BTreeMap::new(),
+            rooms: SortedMap::default(),
+            aliases: SortedMap::default(),
             pending: Pending::default(),
-            markers: BTreeMap::new(),
+            markers: SortedMap::default(),
             list: RoomList::default(),
-            stored: BTreeSet::new(),
+            stored: SortedSet::default(),
             outbox: Outbox::default(),
         }
     }

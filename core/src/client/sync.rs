@@ -1,12 +1,12 @@
 //! What the server says about rooms, joined to what is held.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::content::Content;
 use super::view::Synced;
 use super::{Client, Event, RoomChange};
 use crate::delta::{Delta, delta};
+use crate::sorted::SortedMap;
 use crate::state::Change;
 use crate::v1::room_state_sync::Data;
 use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, Tier, limits, v1};
@@ -16,7 +16,7 @@ use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, Tier, limits
 pub(super) struct Parts {
     at: Position,
     count: u32,
-    parts: BTreeMap<u32, v1::RoomSnapshot>,
+    parts: SortedMap<u32, v1::RoomSnapshot>,
     bytes: usize,
 }
 
@@ -216,7 +216,8 @@ impl Client {
         let Some(snapshot) = part.snapshot else { return self.malformed(now) };
         let fits = |parts: &Parts| parts.at == head.at && parts.count == part.parts;
         if !room.parts.as_ref().is_some_and(fits) {
-            room.parts = Some(Parts { at: head.at, count: part.parts, parts: BTreeMap::new(), bytes: 0 });
+            room.parts =
+                Some(Parts { at: head.at, count: part.parts, parts: SortedMap::default(), bytes: 0 });
         }
         let Some(parts) = &mut room.parts else { return };
         parts.bytes += bytes;
@@ -444,7 +445,7 @@ impl Client {
 }
 
 /// Joins the parts of a snapshot: repeated fields in order, the rest as it stands in the first.
-fn join(parts: BTreeMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Code> {
+fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Code> {
     let mut parts = parts.into_values();
     let mut whole = parts.next().ok_or(Code::Malformed)?;
     for part in parts {

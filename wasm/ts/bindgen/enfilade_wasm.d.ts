@@ -10,17 +10,6 @@ import type {
   StorageChange,
 } from "../types.js";
 
-/** How a handle is made; times in milliseconds. */
-export interface CoreConfig {
-  /** Address of the socket. */
-  readonly url: string;
-  readonly agent: string;
-  readonly backgroundFor?: number | undefined;
-  readonly cachedFor?: number | undefined;
-  readonly cachedRooms?: number | undefined;
-  readonly activeGrace?: number | undefined;
-}
-
 /** A snapshot whose error is still the bare number. */
 export type Numbered<T extends { readonly error?: unknown }> = Omit<T, "error"> & { readonly error?: number };
 
@@ -71,8 +60,19 @@ export interface Refused {
 
 /** The one handle. Every method throws a {@link Refused}. */
 export class EnfiladeCore {
-  /** `wake` is called after something came in by itself, never from within a method, and then not before a drain. */
-  constructor(config: CoreConfig, wake: () => void);
+  /**
+   * Times in milliseconds; what is `undefined` keeps its default. `wake` is called after something came in by itself,
+   * never from within a method, and then not again before a drain.
+   */
+  constructor(
+    url: string,
+    agent: string,
+    backgroundFor: number | undefined,
+    cachedFor: number | undefined,
+    cachedRooms: number | undefined,
+    activeGrace: number | undefined,
+    wake: () => void,
+  );
   restore(records: readonly (readonly [string, Uint8Array])[]): void;
   set_token(token: string): void;
   connect(): void;

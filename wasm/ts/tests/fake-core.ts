@@ -282,8 +282,8 @@ export function fakeClient(options: Partial<ClientOptions> = {}): { client: Live
   let core: FakeCore | undefined;
   const client = new LiveClient(
     { url: "http://localhost:1", token: "t", storage: null, ...options },
-    (_, wake) => {
-      core = new FakeCore(wake);
+    (...args) => {
+      core = new FakeCore(args[6]);
       return core;
     },
   );
