@@ -23,6 +23,21 @@ const FEATURES = [
   "--enable-sign-ext",
 ];
 
+/**
+ * What makes the download smaller. Binaryen's `-Oz` takes 13 % off the file, but what is left compresses worse: 7 % is
+ * added to what travels.
+ */
+const PASSES = [
+  "--strip-debug",
+  "--strip-producers",
+  "--dce",
+  "--remove-unused-module-elements",
+  "--optimize-instructions",
+  "--vacuum",
+  "--duplicate-function-elimination",
+  "--merge-similar-functions",
+];
+
 export const wasmOutputs = [`${OUT}/${NAME}_bg.wasm`, `${OUT}/${NAME}.js`];
 
 /** Builds by `run`, and returns the size as a note. */
@@ -36,13 +51,14 @@ export async function buildWasm(run) {
     compiled,
     "--target",
     "web",
+    "--omit-default-module-path",
     "--out-dir",
     OUT,
     "--out-name",
     NAME,
   ]);
   const wasm = join(OUT, `${NAME}_bg.wasm`);
-  await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, "-Oz", ...FEATURES, "-o", wasm]);
+  await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, ...PASSES, ...FEATURES, "-o", wasm]);
   await run("npm", ["run", "build", "-w", "enfilade"]);
   return checkSize();
 }
