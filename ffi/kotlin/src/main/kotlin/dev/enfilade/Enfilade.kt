@@ -36,6 +36,7 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 import okhttp3.OkHttpClient
+import java.io.IOException
 import java.security.SecureRandom
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
@@ -77,9 +78,13 @@ class Enfilade(
     private var tokenWanted = false
 
     private val connections = MutableStateFlow(core.connection())
-    private val rows = MutableStateFlow<List<RoomRow>>(emptyList())
+    private val failure = MutableStateFlow<IOException?>(null)
+    private val rows = Watched<List<RoomRow>>()
     private val notices = MutableSharedFlow<Event>(extraBufferCapacity = WAITING_EVENTS, onBufferOverflow = BufferOverflow.DROP_OLDEST)
     private var watchers = 0
+
+    @Volatile
+    private var isClosed = false
 
     /** Where the connection stands. */
     val connection: StateFlow<Connection> = connections.asStateFlow()
@@ -87,33 +92,39 @@ class Enfilade(
     /** What belongs to no view: rejections, resyncs, mentions, failures. Those that nobody takes in time are dropped. */
     val events: SharedFlow<Event> = notices.asSharedFlow()
 
+    /** Why the last record could not be written; `null` when it was. What is pending is in danger meanwhile. */
+    val storageFailure: StateFlow<IOException?> = failure.asStateFlow()
+
     init {
         scope.launch {
             feed(Input.Restore(records.load().map { (key, value) -> StoredRecord(key, value) }))
             feed(Input.Connect)
-            for (input in inputs) feed(input)
+            for (input in inputs) {
+                if (input is Input.Disconnected) sockets.remove(input.generation)
+                feed(input)
+            }
         }
     }
 
-    /** A room as it is now and becomes. It is Active while this is collected. */
+    /** A room as it is now and becomes. It is Active while this is collected. Ends when the client is closed. */
     fun room(id: String): Flow<RoomSnapshot> =
         flow {
             val view = on { acquire(id) }
             try {
-                emitAll(view.snapshots)
+                emitAll(view.snapshots.values)
             } finally {
-                withContext(NonCancellable) { on { release(id) } }
+                unlessClosed { release(id) }
             }
         }
 
-    /** The room list, kept up to date while this is collected. */
+    /** The room list, kept up to date while this is collected. Ends when the client is closed. */
     val rooms: Flow<List<RoomRow>> =
         flow {
             on { watch(+1) }
             try {
-                emitAll(rows)
+                emitAll(rows.values)
             } finally {
-                withContext(NonCancellable) { on { watch(-1) } }
+                unlessClosed { watch(-1) }
             }
         }
 
@@ -175,12 +186,15 @@ class Enfilade(
 
     /** Ends everything at once. Operations that are not confirmed stay in the records. */
     override fun close() {
+        isClosed = true
         scope.cancel()
         inputs.close()
         thread.shutdown()
         // A call into the core that is under way must end before the core goes.
         thread.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS)
         sockets.values.forEach(Socket::cancel)
+        views.values.forEach { it.snapshots.end() }
+        rows.end()
         core.destroy()
     }
 
@@ -192,7 +206,15 @@ class Enfilade(
         return step
     }
 
-    private suspend fun <T> on(work: () -> T): T = withContext(dispatcher) { work() }
+    private suspend fun <T> on(work: () -> T): T {
+        check(!isClosed) { "the client is closed" }
+        return withContext(dispatcher) { work() }
+    }
+
+    /** For what is undone at an end, which may be that of the client. */
+    private suspend fun unlessClosed(work: () -> Unit) {
+        if (!isClosed) withContext(NonCancellable + dispatcher) { if (!isClosed) work() }
+    }
 
     /** The one way into the core. */
     private fun feed(input: Input): Step {
@@ -208,8 +230,22 @@ class Enfilade(
             is Effect.Connect -> sockets[effect.generation] = Socket(http, url, subprotocol(), effect.generation, inputs)
             is Effect.Send -> sockets[effect.generation]?.send(effect.bytes)
             is Effect.Close -> sockets.remove(effect.generation)?.close(effect.code, effect.reason)
-            is Effect.Persist -> records.write(effect.key, effect.value)
+            is Effect.Persist -> persist(effect.key, effect.value)
         }
+    }
+
+    /** What can't be stored is sent all the same. */
+    private fun persist(
+        key: String,
+        value: ByteArray?,
+    ) {
+        failure.value =
+            try {
+                records.write(key, value)
+                null
+            } catch (reason: IOException) {
+                reason
+            }
     }
 
     private fun announce(event: Event) {
@@ -256,9 +292,9 @@ class Enfilade(
     }
 
     private fun acquire(id: String): RoomView {
+        feed(Input.Acquire(id))
         val view = views.getOrPut(id) { RoomView(core, id) }
         view.holders += 1
-        feed(Input.Acquire(id))
         view.readAll()
         return view
     }

@@ -5,9 +5,6 @@ import dev.enfilade.ffi.Message
 import dev.enfilade.ffi.PendingOp
 import dev.enfilade.ffi.Room
 import dev.enfilade.ffi.RoomChange
-import kotlinx.coroutines.flow.Flow
-import kotlinx.coroutines.flow.MutableStateFlow
-import kotlinx.coroutines.flow.filterNotNull
 
 /** A room at one moment. */
 data class RoomSnapshot(
@@ -23,23 +20,21 @@ internal class RoomView(
     private val core: EnfiladeClient,
     private val id: String,
 ) {
-    private val current = MutableStateFlow<RoomSnapshot?>(null)
-
     var holders = 0
 
-    val snapshots: Flow<RoomSnapshot> = current.filterNotNull()
+    val snapshots = Watched<RoomSnapshot>()
 
     fun readAll() {
         val room = core.room(id) ?: return
-        current.value = RoomSnapshot(room, allMessages(room), core.pending(id))
+        snapshots.value = RoomSnapshot(room, allMessages(room), core.pending(id))
     }
 
     fun update(changes: List<RoomChange>) {
-        val before = current.value ?: return readAll()
+        val before = snapshots.value ?: return readAll()
         if (changes.any { it is RoomChange.Reset || it is RoomChange.Prepended }) return readAll()
         val room = core.room(id) ?: return
         val pending = if (changes.any { it is RoomChange.Pending }) core.pending(id) else before.pending
-        current.value = RoomSnapshot(room, replay(before.messages, room, changes), pending)
+        snapshots.value = RoomSnapshot(room, replay(before.messages, room, changes), pending)
     }
 
     private fun replay(

@@ -22,6 +22,7 @@ internal class LiveServer : AutoCloseable {
     /** Starts it, on the port and the data that it had. */
     fun start() {
         val builder = ProcessBuilder(System.getProperty("enfilade.server"))
+        builder.environment().keys.removeIf { it.startsWith("ENFILADE_") }
         builder.environment()["ENFILADE_LISTEN"] = "127.0.0.1:$port"
         builder.environment()["ENFILADE_DATA_DIR"] = folder.resolve("data").toString()
         builder.directory(folder.toFile()).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.appendTo(log))

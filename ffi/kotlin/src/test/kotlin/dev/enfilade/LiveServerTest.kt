@@ -5,7 +5,12 @@ import dev.enfilade.ffi.RoomRow
 import dev.enfilade.ffi.RoomTier
 import dev.enfilade.ffi.RoomVisibility
 import dev.enfilade.ffi.SyncState
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.AfterEach
@@ -15,6 +20,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.io.TempDir
+import java.io.IOException
 import java.nio.file.Path
 import kotlin.time.Duration.Companion.seconds
 
@@ -143,6 +149,40 @@ class LiveServerTest {
             assertEquals("Parlour", row.name)
             assertTrue(row.isFollowing)
             assertTrue(rows.none { it.id == closed })
+        }
+
+    @Test
+    fun `who looks at a room of a client that is closed sees the end`() =
+        live {
+            val ada = client("Ada")
+            val room = ada.createRoom("Parlour")
+            ada.room(room).first()
+            coroutineScope {
+                launch(Dispatchers.Default) { within { ada.room(room).collect() } }
+                launch(Dispatchers.Default) { within { ada.rooms.collect() } }
+                delay(100)
+                ada.close()
+            }
+            assertThrows<IllegalStateException> { runBlocking { ada.post(room, "too late") } }
+        }
+
+    @Test
+    fun `a full disk is told, and the message goes out all the same`() =
+        live {
+            val full =
+                object : RecordStore {
+                    override fun load() = emptyMap<String, ByteArray>()
+
+                    override fun write(
+                        key: String,
+                        value: ByteArray?,
+                    ): Unit = throw IOException("no space left")
+                }
+            val ada = client(full) { guestToken(server.url, "Ada") }
+            val room = ada.createRoom("Parlour")
+            ada.post(room, "one")
+            ada.sees(room, "one")
+            assertEquals("no space left", ada.storageFailure.value?.message)
         }
 
     private fun live(test: suspend () -> Unit) = runBlocking { test() }
