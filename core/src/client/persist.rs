@@ -266,7 +266,7 @@ impl Client {
 
     /// The user's inbox is live whenever the user is known.
     pub(super) fn open_inbox(&mut self, now: Millis) {
-        if let Some(inbox) = self.user.as_ref().map(|user| user.inbox.clone()) {
+        if let Some(inbox) = self.own_inbox().cloned() {
             self.change_tier(&inbox, Tier::Active, TierReason::OwnInbox, now);
         }
     }

@@ -219,7 +219,7 @@ impl Client {
     }
 
     pub(super) fn mark(&mut self, id: &RoomId, now: Millis) {
-        let Some(inbox) = self.user.as_ref().map(|user| user.inbox.clone()) else { return };
+        let Some(inbox) = self.own_inbox().cloned() else { return };
         let content = self.rooms.get(id).map_or(0, |room| match room.tier() {
             // What is shown is what was read.
             Tier::Active | Tier::Background => room.content.messages(),

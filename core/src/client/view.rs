@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::Client;
 use super::connection::{Counters, Phase};
 use super::content::Content;
 use super::list::has_older;
 use super::rooms::Room;
-use super::{Client, User};
 use crate::op::Body;
 use crate::pending::{OpState, PendingOp};
 use crate::tier::{Tier, TierReason};
@@ -446,16 +446,16 @@ impl Client {
     }
 
     /// The inbox's id, once the user is known.
-    pub fn own_inbox(&self) -> Option<RoomId> {
-        self.user.as_ref().map(|user: &User| RoomId::inbox(&user.id))
+    pub fn own_inbox(&self) -> Option<&RoomId> {
+        self.user.as_ref().map(|user| &user.inbox)
     }
 
     pub(super) fn is_own_inbox(&self, id: &RoomId) -> bool {
-        id.inbox_owner().is_some() && id.inbox_owner() == self.user.as_ref().map(|user| user.id.as_str())
+        self.own_inbox() == Some(id)
     }
 
     fn inbox(&self) -> Option<&crate::state::Inbox> {
-        match &self.rooms.get(&self.own_inbox()?)?.content {
+        match &self.rooms.get(self.own_inbox()?)?.content {
             Content::Active(active) => Some(active.state.inbox()),
             Content::Unloaded | Content::Cached(_) | Content::Background(_) => None,
         }
@@ -482,16 +482,21 @@ impl Client {
         self.inbox().map_or(0, |inbox| inbox.read(id.as_str()))
     }
 
-    /// Unread is the room's ordinal minus the marker's: never counted by what happened to be seen here.
+    /// Unread is the room's ordinal minus the marker's: never counted by what happened to be seen here. Nothing is
+    /// unread before the inbox is known.
     pub(super) fn unread(&self, id: &RoomId) -> u64 {
-        if self.is_following(id) { self.head(id).saturating_sub(self.read_up_to(id)) } else { 0 }
+        self.followed(id).map_or(0, |_| self.head(id).saturating_sub(self.read_up_to(id)))
     }
 
     pub(super) fn mentions(&self, id: &RoomId) -> usize {
         let read = self.read_up_to(id);
-        let known = self.inbox().and_then(|inbox| inbox.following(id.as_str()));
-        let known = known.filter(|known| known.following);
-        known.map_or(0, |known| known.mentions.iter().filter(|ordinal| **ordinal > read).count())
+        let mentions = self.followed(id).into_iter().flat_map(|known| &known.mentions);
+        mentions.filter(|ordinal| **ordinal > read).count()
+    }
+
+    /// What the inbox knows of a room that the user follows.
+    fn followed(&self, id: &RoomId) -> Option<&v1::Following> {
+        self.inbox()?.following(id.as_str()).filter(|known| known.following)
     }
 
     pub(super) fn is_following(&self, id: &RoomId) -> bool {

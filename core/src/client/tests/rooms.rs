@@ -242,6 +242,7 @@ fn the_room_list_joins_what_is_polled_with_what_is_held() {
         name: room.into(),
         messages: 4,
         last_activity: at,
+        following: Some(true),
         ..Default::default()
     };
     let page = |request_id, rooms, next: &str, revision| {
@@ -252,6 +253,9 @@ fn the_room_list_joins_what_is_polled_with_what_is_held() {
     assert_eq!(next.cursor, "more");
     host.hear(page(next.request_id, [row("b", 9)].into(), "", 3));
     host.acquire("held");
+    // Nothing is unread before the inbox is known.
+    assert!(host.client.row(&id("a")).unwrap().following);
+    assert_eq!(host.client.row(&id("a")).unwrap().unread, 0);
     let ids: Vec<&str> = host.client.rooms().iter().map(|row| row.id.as_str()).collect();
     assert_eq!(ids, ["b", "a", "held"]);
     assert!(host.has_event(|event| matches!(event, Event::Rooms(rooms) if rooms.contains(&id("b")))));
