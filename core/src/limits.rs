@@ -90,6 +90,8 @@ pub const MALFORMED_FRAMES: u32 = 8;
 pub const BACKGROUND_INTERVAL: u64 = 1_000;
 /// Milliseconds over which changes of presence are gathered.
 pub const PRESENCE_INTERVAL: u64 = 250;
+/// Bytes of a presence record: every node reads those of all others.
+pub const LEASE_BYTES: usize = 60 * 1024;
 /// Milliseconds that a presence lease holds.
 pub const LEASE: u64 = 30_000;
 /// Milliseconds after which a lapsed lease means offline.

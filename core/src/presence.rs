@@ -84,10 +84,17 @@ impl Occupancy {
         }
     }
 
-    /// This node's record for the others.
+    /// This node's record for the others: as many users as fit, the first ones by id.
     pub(crate) fn record(&self) -> Vec<u8> {
-        v1::PresenceUpdate { full: true, users: self.here.values().cloned().collect(), gone: Vec::new() }
-            .encode_to_vec()
+        /// Tag and length of a repeated field's item.
+        const ITEM_OVERHEAD: usize = 4;
+        let mut bytes = 0;
+        let fits = |user: &&v1::PresentUser| {
+            bytes += user.encoded_len() + ITEM_OVERHEAD;
+            bytes <= limits::LEASE_BYTES
+        };
+        let users = self.here.values().take_while(fits).cloned().collect();
+        v1::PresenceUpdate { full: true, users, gone: Vec::new() }.encode_to_vec()
     }
 
     /// The records of other nodes, as the store holds them. One that can't be read counts as empty.
@@ -220,6 +227,14 @@ mod tests {
         let offline = Millis(limits::LEASE + limits::LEASE_GRACE + 1);
         occupancy.renew(Vec::new(), offline);
         assert_eq!(occupancy.flush(offline).unwrap().gone, ["bob"]);
+    }
+
+    #[test]
+    fn a_record_stays_within_what_a_lease_may_hold() {
+        let mut occupancy = Occupancy::default();
+        (0..5_000).for_each(|user| occupancy.enter(&alloc::format!("user-{user}"), &"x".repeat(64)));
+        let record = occupancy.record();
+        assert!((limits::LEASE_BYTES / 2..=limits::LEASE_BYTES).contains(&record.len()));
     }
 
     #[test]
