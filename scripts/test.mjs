@@ -1,5 +1,6 @@
 // `npm test`: every check there is, stage by stage. `npm test -- STAGE…` runs some, `npm test -- --list` names them.
 
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildTools } from "./build-wasm.mjs";
 import { build, requireTargets } from "./lib/build.mjs";
@@ -27,6 +28,14 @@ const STAGES = [
       await run("node_modules/.bin/biome", ["ci", "--colors=off", "--error-on-warnings"], {
         advice: "run `npm run format`; what is left says why",
       });
+    },
+  },
+  {
+    name: "scripts",
+    what: "these scripts' own tests",
+    work: (run) => {
+      const tests = readdirSync(join(root, "scripts/lib")).filter((file) => file.endsWith(".test.mjs"));
+      return run("node", ["--test", ...tests.map((file) => join("scripts/lib", file))]);
     },
   },
   {

@@ -15,6 +15,15 @@ const SHOWN_LAST = 60;
 /** A step that takes longer hangs. The slowest, a cold release build on two cores, takes a third of it. */
 const STEP_LIMIT_SECONDS = 20 * 60;
 
+/** For every program: plain logs, one folder of builds, and no records of half builds where nothing is built twice. */
+const ENVIRONMENT = {
+  NO_COLOR: "1",
+  CARGO_TERM_COLOR: "never",
+  TERM: "dumb",
+  CARGO_TARGET_DIR: targetDir,
+  ...(process.env.CI ? { CARGO_INCREMENTAL: "0" } : {}),
+};
+
 /** A step that failed, for a reason that is already in plain words. */
 export class Failure extends Error {
   constructor(message, advice) {
@@ -41,25 +50,24 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
  * which runs a program into the step's log, and whose `output()` is that log so far. Throws what `work` throws, after
  * showing the log.
  */
-export async function step(name, what, work) {
+export async function step(name, what, work, say = (text) => process.stdout.write(text)) {
   const logPath = join(root, ".cache/logs", `${name}.log`);
   mkdirSync(join(root, ".cache/logs"), { recursive: true });
   const log = openSync(logPath, "w");
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  process.stdout.write(`${name.padEnd(12)}${what} … `);
+  say(`${name.padEnd(12)}${what} … `);
   try {
     const run = (program, args, options) => runInto(log, program, args, options);
     run.output = () => readFileSync(logPath, "utf8");
     const note = await work(run);
-    console.log(`${seconds().toFixed(1)} s${note ? ` (${note})` : ""}`);
+    say(`${seconds().toFixed(1)} s${note ? ` (${note})` : ""}\n`);
   } catch (error) {
     error.seconds = seconds();
     if (error instanceof Skipped) {
-      console.log(`SKIPPED: ${error.message}`);
+      say(`SKIPPED: ${error.message}\n`);
     } else {
-      console.log(`FAILED after ${seconds().toFixed(1)} s`);
-      report(error, logPath);
+      say(`FAILED after ${seconds().toFixed(1)} s\n${report(error, logPath)}\n`);
     }
     throw error;
   } finally {
@@ -74,14 +82,7 @@ function runInto(log, program, args, { env = {}, cwd = root, advice, limit = STE
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
-      env: {
-        ...process.env,
-        NO_COLOR: "1",
-        CARGO_TERM_COLOR: "never",
-        TERM: "dumb",
-        CARGO_TARGET_DIR: targetDir,
-        ...env,
-      },
+      env: { ...process.env, ...ENVIRONMENT, ...env },
       stdio: ["ignore", log, log],
       // A group of its own, so that a limit or Ctrl-C ends browsers and servers of tests too.
       detached: true,
@@ -119,9 +120,7 @@ function report(error, logPath) {
   const lines = stripVTControlCharacters(readFileSync(logPath, "utf8")).trimEnd().split("\n");
   const cut = lines.length - SHOWN_FIRST - SHOWN_LAST;
   if (cut > 0) lines.splice(SHOWN_FIRST, cut, `… ${cut} lines, see ${relative(root, logPath)} …`);
-  console.log(`--- ${relative(root, logPath)}`);
-  console.log(lines.join("\n"));
-  console.log("---");
-  console.log(error instanceof Failure ? error.message : error.stack);
-  if (error.advice) console.log(`What to do: ${error.advice}`);
+  const reason = error instanceof Failure ? error.message : error.stack;
+  const advice = error.advice ? [`What to do: ${error.advice}`] : [];
+  return [`--- ${relative(root, logPath)}`, ...lines, "---", reason, ...advice].join("\n");
 }
