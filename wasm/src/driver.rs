@@ -69,7 +69,7 @@ impl Driver {
                 on_timer: Closure::new(move || {
                     if let Some(driver) = driver.upgrade() {
                         driver.timer.take();
-                        driver.from_outside(|client, now| client.handle_timeout(now));
+                        driver.take_in(|client, now| client.handle_timeout(now));
                     }
                 }),
                 wake,
@@ -96,9 +96,10 @@ impl Driver {
     }
 
     /// What has come out since the last time.
-    pub(crate) fn drain(&self) -> Drained {
+    pub(crate) fn drain(&self) -> Result<Drained, Disposed> {
+        self.read(|_| ())?;
         self.is_waking.set(false);
-        self.drained.take()
+        Ok(self.drained.take())
     }
 
     /// Ends everything. Doing it again does nothing.
@@ -115,7 +116,7 @@ impl Driver {
     }
 
     /// Hands in what came by itself, and wakes the app if there is something to see.
-    fn from_outside(&self, input: impl FnOnce(&mut Client, enfilade_core::Millis)) {
+    fn take_in(&self, input: impl FnOnce(&mut Client, enfilade_core::Millis)) {
         if self.command(input).is_err() || self.drained.borrow().is_empty() || self.is_waking.replace(true) {
             return;
         }
@@ -179,7 +180,7 @@ impl Driver {
             // finished asking.
             None => spawn_local(async move {
                 if let Some(driver) = this.upgrade() {
-                    driver.from_outside(|client, now| {
+                    driver.take_in(|client, now| {
                         client.handle_disconnected(generation, ABNORMAL, "the socket can't be opened", now);
                     });
                 }
@@ -216,7 +217,7 @@ fn close(socket: &web_sys::WebSocket, code: u16, reason: &str) {
 async fn read(driver: Weak<Driver>, generation: u64, mut socket: WebSocket) {
     let hand_in = |input: &mut dyn FnMut(&mut Client, enfilade_core::Millis)| {
         let driver = driver.upgrade();
-        driver.map(|driver| driver.from_outside(input)).is_some()
+        driver.map(|driver| driver.take_in(input)).is_some()
     };
     let _ = poll_fn(|context| Pin::new(&mut socket).poll_ready(context)).await;
     let is_open = matches!(socket.state(), State::Open);

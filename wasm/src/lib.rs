@@ -173,7 +173,7 @@ impl EnfiladeCore {
     }
 
     pub fn drain(&self) -> Answer<JsValue> {
-        js(&self.driver.drain())
+        js(&self.driver.drain().map_err(disposed)?)
     }
 
     pub fn connection(&self) -> Answer<JsValue> {
