@@ -7,7 +7,7 @@
 //!                           ├──────────────────────────┘        acquire      │
 //!                           └────────────────────────────────────────────────┘
 //!
-//!  from \ to   Unloaded          Cached                      Background           Active
+//!  from \ to    Unloaded          Cached                      Background           Active
 //!  Unloaded     ∅                 Summarize, Admit            Project              Open
 //!  Cached       Withdraw, Forget  Admit                       Withdraw, Project    Withdraw, Restore
 //!  Background   Forget            Summarize, Admit            ∅                    Restore
