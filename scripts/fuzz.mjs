@@ -36,9 +36,9 @@ for (const target of chosen ? [chosen] : targets) {
   mkdirSync(explored, { recursive: true });
   output("cargo", seeds("--", target, explored));
   const folders = existsSync(kept) ? [explored, kept] : [explored];
-  // Our code has no unsafe blocks, so what is looked for are panics, and not what a sanitizer finds.
   const limits = [`-max_total_time=${seconds}`, `-timeout=${INPUT_LIMIT_SECONDS}`, "-max_len=65536"];
   console.log(`${target}: ${seconds} s`);
+  // Our code has no unsafe blocks, so what is looked for are panics, and not what a sanitizer finds.
   const run = [
     "+nightly",
     "fuzz",

@@ -58,6 +58,8 @@ pub const BATCH_BYTES: usize = 1024 * 1024;
 pub const DELTA_ENTRIES: usize = 500;
 /// Bytes that a delta frame may hold.
 pub const DELTA_BYTES: usize = 60 * 1024;
+/// Bytes of the messages in one frame (a page of history, news of a Background room), leaving room for the rest.
+pub const MESSAGES_BYTES: usize = 60 * 1024;
 /// Recent entries that an authority keeps encoded to answer resumptions without the store.
 pub const RECENT_ENTRIES: usize = 1_024;
 /// And their bytes.

@@ -13,6 +13,9 @@ use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
 use crate::{Code, Entry, Millis, Position, Tier, limits, v1};
 
+/// Tag and length of a repeated field's item.
+pub(super) const ITEM_OVERHEAD: usize = 6;
+
 /// How a client is brought to the room's position.
 enum Recovery {
     /// By the entries that it lacks; none when it lacks none.
@@ -77,14 +80,12 @@ impl Authority {
         let before_seq = if request.before_seq == 0 { end } else { request.before_seq.min(end) };
         let reader = HistoryReader { conn, request_id: request.request_id, before_seq, limit };
         let first_held = self.confirmed.timeline().iter().next().map_or(end, |message| message.seq);
-        let mut page: Vec<v1::Message> = (self.confirmed.timeline().iter().rev())
-            .skip_while(|message| message.seq >= before_seq)
-            .take(limit)
-            .map(|message| v1::Message::clone(message))
-            .collect();
-        page.reverse();
+        let older = self.confirmed.timeline().iter().rev().skip_while(|message| message.seq >= before_seq);
+        let older: Vec<_> = older.take(limit).collect();
+        let page = newest_that_fit(older.iter().map(|message| &***message));
+        let is_full = page.len() == limit || page.len() < older.len();
         let is_whole = self.confirmed.timeline().head() == self.confirmed.timeline().len() as u64;
-        if page.len() == limit || (before_seq > first_held && !page.is_empty()) || is_whole {
+        if is_full || (before_seq > first_held && !page.is_empty()) || is_whole {
             let next = page.first().filter(|first| first.ordinal > 1).map_or(0, |first| first.seq);
             return self.send_page(&reader, page, next);
         }
@@ -99,8 +100,15 @@ impl Authority {
         };
         let from_seq = reader.before_seq.saturating_sub(reader.limit as u64).max(1);
         let entries = entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
-        let page = entries.filter(|entry| entry.seq < reader.before_seq).filter_map(message).collect();
-        self.send_page(&reader, page, if from_seq > 1 { from_seq } else { 0 });
+        let messages: Vec<_> =
+            entries.filter(|entry| entry.seq < reader.before_seq).filter_map(message).collect();
+        let page = newest_that_fit(messages.iter().rev());
+        let next = match page.first() {
+            Some(first) if page.len() < messages.len() => first.seq,
+            _ if from_seq > 1 => from_seq,
+            _ => 0,
+        };
+        self.send_page(&reader, page, next);
     }
 
     /// Relays a signal to everybody who has the room Active.
@@ -257,6 +265,18 @@ impl Authority {
     }
 }
 
+/// As many messages as fit into a frame, ascending; they come newest first.
+pub(super) fn newest_that_fit<'a>(messages: impl Iterator<Item = &'a v1::Message>) -> Vec<v1::Message> {
+    let mut bytes = 0;
+    let within = |message: &&v1::Message| {
+        bytes += message.encoded_len() + ITEM_OVERHEAD;
+        bytes <= limits::MESSAGES_BYTES
+    };
+    let mut fitting: Vec<_> = messages.take_while(within).cloned().collect();
+    fitting.reverse();
+    fitting
+}
+
 /// The message that an entry made, as history shows it.
 fn message(entry: Entry) -> Option<v1::Message> {
     let Some(Body::PostMessage(post)) = entry.body else { return None };
@@ -295,8 +315,6 @@ struct Parts {
 impl Parts {
     /// The part that takes an item of this size.
     fn room_for(&mut self, item: usize) -> &mut v1::RoomSnapshot {
-        /// Tag and length of a repeated field's item.
-        const ITEM_OVERHEAD: usize = 6;
         self.bytes += item + ITEM_OVERHEAD;
         if self.bytes > limits::BULK_PART_BYTES {
             self.bytes = item + ITEM_OVERHEAD;

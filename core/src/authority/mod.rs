@@ -13,6 +13,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
 pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
 pub use effect::{Appended, AuthorityConfig, ConnId, Effect, HistoryReader, Lane, Loaded, Reply, Timer};
 
@@ -21,6 +23,7 @@ use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{SnapshotFor, compress, decompress};
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
+use answer::ITEM_OVERHEAD;
 use outbox::Outbox;
 use sequence::InFlight;
 use subscribers::Subscribers;
@@ -146,11 +149,11 @@ struct Recent {
 
 impl Recent {
     fn push(&mut self, entry: v1::Entry) {
-        self.bytes += entry.op.len();
+        self.bytes += entry.encoded_len();
         self.entries.push_back(Arc::new(entry));
         while self.entries.len() > limits::RECENT_ENTRIES || self.bytes > limits::RECENT_BYTES {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.op.len();
+            self.bytes -= oldest.encoded_len();
         }
     }
 
@@ -166,7 +169,7 @@ impl Recent {
         let mut bytes = 0;
         let mut entries = Vec::new();
         for entry in self.entries.iter().skip(skipped) {
-            bytes += entry.op.len();
+            bytes += entry.encoded_len() + ITEM_OVERHEAD;
             if bytes > limits::DELTA_BYTES {
                 return None;
             }

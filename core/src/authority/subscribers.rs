@@ -4,6 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
+use super::answer::{ITEM_OVERHEAD, newest_that_fit};
 use super::{Authority, ConnId, Effect, Lane, Phase};
 use crate::op::Body;
 use crate::policy::{Actor, Refusal};
@@ -133,21 +136,28 @@ impl Authority {
     pub(super) fn tell(&mut self, entries: &[Entry], now: Millis) {
         let mut chunk: Vec<v1::Entry> = Vec::new();
         let mut bytes = 0;
-        for (index, entry) in entries.iter().enumerate() {
+        for entry in entries {
             self.take_note(entry);
             let wire = entry.wire();
             self.recent.push(wire.clone());
-            bytes += wire.op.len();
-            chunk.push(wire);
-            let next = entries.get(index + 1).map_or(usize::MAX, |next| next.op.len());
-            if bytes.saturating_add(next) > limits::DELTA_BYTES {
-                let sync = self.delta_frame(core::mem::take(&mut chunk));
-                self.broadcast(Tier::Active, Lane::Log, Frame::RoomStateSync(sync));
+            let size = wire.encoded_len() + ITEM_OVERHEAD;
+            if bytes + size > limits::DELTA_BYTES {
+                self.tell_active(core::mem::take(&mut chunk));
                 bytes = 0;
             }
+            bytes += size;
+            chunk.push(wire);
         }
+        self.tell_active(chunk);
         if self.subscribers.has(Tier::Background) && self.timers.background.is_none() {
             self.timers.background = Some(now + limits::BACKGROUND_INTERVAL);
+        }
+    }
+
+    fn tell_active(&mut self, entries: Vec<v1::Entry>) {
+        if !entries.is_empty() {
+            let sync = self.delta_frame(entries);
+            self.broadcast(Tier::Active, Lane::Log, Frame::RoomStateSync(sync));
         }
     }
 
@@ -175,12 +185,11 @@ impl Authority {
 
     /// The whole light projection: what somebody is told who comes into Background.
     pub(super) fn projection(&self) -> v1::StateUpdate {
-        let timeline = self.confirmed.timeline();
-        let skipped = timeline.len().saturating_sub(limits::BACKGROUND_MESSAGES);
+        let newest = self.confirmed.timeline().iter().rev().take(limits::BACKGROUND_MESSAGES);
         v1::StateUpdate {
             info: self.confirmed.info().cloned(),
             room_config: Some(*self.confirmed.config()),
-            recent: timeline.iter().skip(skipped).map(|message| v1::Message::clone(message)).collect(),
+            recent: newest_that_fit(newest.map(|message| &**message)),
             ..self.counts()
         }
     }
@@ -231,11 +240,11 @@ impl Authority {
             0 => timeline.head() + 1,
             first => first.max((timeline.head() + 1).saturating_sub(limits::BACKGROUND_MESSAGES as u64)),
         };
-        let recent = (first..=timeline.head()).filter_map(|ordinal| timeline.get(ordinal));
+        let recent = (first..=timeline.head()).rev().filter_map(|ordinal| timeline.get(ordinal));
         let update = v1::StateUpdate {
             info: self.confirmed.info().filter(|_| news.info).cloned(),
             room_config: news.config.then(|| *self.confirmed.config()),
-            recent: recent.map(|message| v1::Message::clone(message)).collect(),
+            recent: newest_that_fit(recent.map(|message| &**message)),
             ..self.counts()
         };
         let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(update));

@@ -448,6 +448,46 @@ fn history_goes_back_page_by_page_into_the_store() {
     for counter in 2..=1_302 {
         room.submit("ada", submit(1, counter, post("x", &[])));
     }
+    assert_eq!(all_history(&mut room), (1..=1_301).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_frame_is_larger_than_receivers_take_however_long_messages_and_names_are() {
+    let mut room = Room::with_two();
+    room.set_tier(8, "bob", want(Tier::Background, None));
+    room.set_tier(9, "bob", want(Tier::Active, None));
+    for counter in 2..=1_102 {
+        let text = "\u{10ffff}".repeat(if counter % 100 < 40 { limits::TEXT_CHARS } else { 1 });
+        fits(&room.submit("ada", submit(1, counter, post(&text, &[]))));
+    }
+    room.now = room.now + limits::BACKGROUND_INTERVAL;
+    room.authority.handle_timeout(room.now);
+    fits(&room.run());
+    fits(&room.set_tier(10, "bob", want(Tier::Background, None)));
+    assert_eq!(all_history(&mut room), (1..=1_101).collect::<Vec<_>>());
+
+    let named = Actor::User {
+        id: UserId::new(&"u".repeat(limits::USER_ID_BYTES)).unwrap(),
+        name: "\u{10ffff}".repeat(limits::NAME_CHARS),
+    };
+    let base = room.authority.state().position();
+    for counter in 1..=400 {
+        room.authority.submit(ConnId(3), &named, submit(3, counter, join()), room.now);
+    }
+    fits(&room.run());
+    fits(&room.set_tier(11, "bob", want(Tier::Active, Some(base))));
+}
+
+fn fits(effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } = effect {
+            assert!(prost::Message::encoded_len(&**frame) <= limits::FRAME_BYTES, "{:.200?}", frame);
+        }
+    }
+}
+
+/// The ordinals of all messages, read page by page.
+fn all_history(room: &mut Room) -> Vec<u64> {
     let mut before_seq = 0;
     let mut ordinals: Vec<u64> = Vec::new();
     loop {
@@ -464,15 +504,15 @@ fn history_goes_back_page_by_page_into_the_store() {
             room.authority.handle_history(reader, Some(entries));
             effects = room.run();
         }
+        fits(&effects);
         let Effect::Send { frame, .. } = &effects[0] else { panic!("{effects:?}") };
         let Some(Frame::HistoryPage(page)) = &frame.body else { panic!("{frame:?}") };
         ordinals.splice(0..0, page.messages.iter().map(|message| message.ordinal));
         before_seq = page.next_before_seq;
         if before_seq == 0 {
-            break;
+            return ordinals;
         }
     }
-    assert_eq!(ordinals, (1..=1_301).collect::<Vec<_>>());
 }
 
 #[test]

@@ -101,7 +101,9 @@ impl Inbox {
         let mut inbox = Inbox { notifications: notifications.into(), ..Inbox::default() };
         for following in followings {
             digest.add(hash(&following));
-            inbox.followings.insert(following.room_id.clone(), following);
+            if let Some(twice) = inbox.followings.insert(following.room_id.clone(), following) {
+                digest.remove(hash(&twice));
+            }
         }
         inbox
     }

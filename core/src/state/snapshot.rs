@@ -58,6 +58,12 @@ impl RoomState {
         if snapshot.fold_version != FOLD_VERSION || !within {
             return Err(Code::Malformed);
         }
+        let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
+        // Numbers below this can be counted on without overflow.
+        let numbers = [position.epoch, position.seq];
+        if numbers.iter().any(|number| *number >= limits::INTEGER_BOUND) {
+            return Err(Code::Malformed);
+        }
         let mut digest = Digest { chain: snapshot.chain, registers: 0 };
         let mut members = Members::default();
         for member in snapshot.members {
@@ -70,7 +76,7 @@ impl RoomState {
         digest.add(config_hash(&config));
         Ok(RoomState {
             id,
-            position: snapshot.position.map(Position::from).ok_or(Code::Malformed)?,
+            position,
             info: snapshot.info,
             config,
             members,

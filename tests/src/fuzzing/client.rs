@@ -59,7 +59,7 @@ pub(super) fn session(bytes: &[u8]) {
         }
         host.drain();
     }
-    host.pass(3_600_000);
+    host.pass(600_000);
 }
 
 /// One script with all frames, and one a frame with what a user does after it.
