@@ -24,7 +24,9 @@ class FakeSocket extends EventTarget {
   }
 
   receives(data) {
-    this.dispatchEvent(new MessageEvent("message", { data: typeof data === "string" ? data : data.slice().buffer }));
+    this.dispatchEvent(
+      new MessageEvent("message", { data: typeof data === "string" ? data : data.slice().buffer }),
+    );
   }
 
   ends(code, reason) {
