@@ -52,6 +52,7 @@ export async function buildWasm(run) {
     "--target",
     "web",
     "--omit-default-module-path",
+    "--no-typescript",
     "--out-dir",
     OUT,
     "--out-name",

@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: {
     // The built WASM and its glue, to the TypeScript beside it.
     alias: [
-      { find: /^\.\/bindgen\//, replacement: fileURLToPath(new URL("dist/bindgen/", import.meta.url)) },
+      { find: /^\.\.?\/bindgen\//, replacement: fileURLToPath(new URL("dist/bindgen/", import.meta.url)) },
     ],
   },
   test: {

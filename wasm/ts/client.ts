@@ -1,4 +1,5 @@
-import { type CoreEvent, type Drained, EnfiladeCore, type Refused } from "./bindgen/enfilade_wasm.js";
+import { EnfiladeCore } from "./bindgen/enfilade_wasm.js";
+import type { Core, CoreEvent, Drained, MakeCore, Refused } from "./core.js";
 import { NONE, NOT_CONNECTED } from "./empty.js";
 import { codedError, errorNamed, refusal } from "./errors.js";
 import { isReady } from "./init.js";
@@ -44,7 +45,6 @@ export function socketUrl(url: string | URL): string {
   return address.href;
 }
 
-type MakeCore = (...args: ConstructorParameters<typeof EnfiladeCore>) => EnfiladeCore;
 type Listeners = { [Name in keyof ClientEvents]?: Set<(event: ClientEvents[Name]) => void> };
 
 /**
@@ -58,7 +58,7 @@ export class LiveClient implements Client {
   readonly notifications: Readable<readonly NotificationRow[]>;
   readonly ready: Promise<void>;
 
-  #core: EnfiladeCore;
+  #core: Core;
   #connection: Pulled<ConnectionSnapshot>;
   #rooms: Pulled<readonly RoomRow[]>;
   #notifications: Pulled<readonly NotificationRow[]>;
@@ -178,7 +178,7 @@ export class LiveClient implements Client {
   };
 
   /** Runs a command, and takes in what came of it: a view that is read next shows it. */
-  run<T>(command: (core: EnfiladeCore) => T): T {
+  run<T>(command: (core: Core) => T): T {
     if (this.#disposed) throw errorNamed("disposed");
     try {
       return command(this.#core);
@@ -191,7 +191,7 @@ export class LiveClient implements Client {
   }
 
   /** Reads from the core; `otherwise` when there is none any more. */
-  read<T>(otherwise: T, view: (core: EnfiladeCore) => T): T {
+  read<T>(otherwise: T, view: (core: Core) => T): T {
     if (this.#disposed) return otherwise;
     try {
       return view(this.#core);
@@ -280,8 +280,11 @@ export class LiveClient implements Client {
   }
 }
 
+/** Asks whether there is a storage, not for it: a browser that forbids it throws at those who do. */
 function localRecords(url: string): LocalRecords | null {
-  return typeof localStorage === "undefined" ? null : new LocalRecords(new URL(url).host);
+  return "localStorage" in globalThis && "sessionStorage" in globalThis
+    ? new LocalRecords(new URL(url).host)
+    : null;
 }
 
 /** What the core throws is data; everything else is passed on as it is. */

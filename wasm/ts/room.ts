@@ -1,5 +1,5 @@
-import type { EnfiladeCore, RoomChanges } from "./bindgen/enfilade_wasm.js";
 import { codes } from "./codes.js";
+import type { Core, RoomChanges } from "./core.js";
 import { NONE, unknownRoom } from "./empty.js";
 import { codedError, EnfiladeError } from "./errors.js";
 import { type Changeable, Pulled, share, shareRows } from "./store.js";
@@ -14,8 +14,8 @@ const TIERS: Readonly<Record<Tier, number>> = { unloaded: 0, cached: 1, backgrou
 
 /** What a room needs of its client. */
 export interface RoomHost {
-  run<T>(command: (core: EnfiladeCore) => T): T;
-  read<T>(otherwise: T, view: (core: EnfiladeCore) => T): T;
+  run<T>(command: (core: Core) => T): T;
+  read<T>(otherwise: T, view: (core: Core) => T): T;
 }
 
 /** A handle over the client's core. Methods may be taken off it: React's hooks hand them out one by one. */
@@ -105,7 +105,7 @@ export class LiveRoom implements Room {
     });
   }
 
-  #read<T>(before: T, impossible: T, view: (core: EnfiladeCore) => T): T {
+  #read<T>(before: T, impossible: T, view: (core: Core) => T): T {
     return this.#unlessImpossible(impossible, () => this.#host.read(before, view));
   }
 
@@ -134,7 +134,7 @@ export class LiveRoom implements Room {
     });
   }
 
-  #extend(core: EnfiladeCore): readonly MessageRow[] {
+  #extend(core: Core): readonly MessageRow[] {
     const first = core.first_ordinal(this.id);
     if (first === 0) return NONE;
     const known = this.#confirmed;

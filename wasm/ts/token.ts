@@ -43,6 +43,7 @@ export class TokenSource {
   /** No token is wanted any more, until the next time. */
   stop(): void {
     this.#wanted = false;
+    this.#given = false;
     clearTimeout(this.#timer);
   }
 

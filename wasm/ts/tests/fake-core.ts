@@ -1,5 +1,5 @@
-import type { CoreEvent, Drained, EnfiladeCore, Numbered, RoomChanges } from "../bindgen/enfilade_wasm.js";
 import { LiveClient } from "../client.js";
+import type { Core, CoreEvent, Drained, Numbered, RoomChanges } from "../core.js";
 import { unknownRoom } from "../empty.js";
 import type {
   ClientOptions,
@@ -20,7 +20,7 @@ interface FakeRoom {
 }
 
 /** A core in memory, without a network: tests say what comes in, and see what was called. */
-export class FakeCore implements EnfiladeCore {
+export class FakeCore implements Core {
   readonly calls: string[] = [];
   readonly pulls: string[] = [];
   disposed = false;
