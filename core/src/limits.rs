@@ -73,6 +73,8 @@ pub const LIVE_ROOMS: usize = 128;
 pub const CACHED_ROOMS: usize = 1_024;
 /// Rows on one page of a room list.
 pub const ROOM_LIST_PAGE: usize = 100;
+/// And their bytes, leaving room for the frame around them.
+pub const ROOM_LIST_BYTES: usize = 60 * 1024;
 /// Users that presence names; beyond, it counts.
 pub const PRESENT_USERS: usize = 100;
 /// Users that a summary names.

@@ -11,6 +11,9 @@ use prost::Message as _;
 
 use crate::store::{RoomStore, StoreError};
 
+/// Tag and length of a row.
+const ITEM_OVERHEAD: usize = 6;
+
 /// What a room list shows of every room. Cheap to clone.
 ///
 /// Rows carry a revision that rises with each change on this node, so that a client asks for what has changed since
@@ -138,26 +141,34 @@ impl Directory {
             total: rows.total(inbox),
             ..Default::default()
         };
+        let mut bytes = 0;
+        let mut has_room_for = |row: &v1::RoomSummary, taken: usize| {
+            bytes += row.encoded_len() + ITEM_OVERHEAD;
+            taken < limit && bytes <= limits::ROOM_LIST_BYTES
+        };
         if request.since > 0 {
-            for (revision, room) in rows.by_revision.range((Bound::Excluded(request.since), Bound::Unbounded))
-            {
-                if list.rooms.len() == limit {
-                    break;
+            let changed = (Bound::Excluded(request.since), Bound::Unbounded);
+            for (revision, room) in rows.by_revision.range(changed) {
+                let visible = rows.public.contains(room) || follows(room);
+                if let Some(row) = show(room).filter(|_| visible) {
+                    if !has_room_for(&row, list.rooms.len()) {
+                        return list;
+                    }
+                    list.rooms.push(row);
                 }
                 list.revision = *revision;
-                if rows.public.contains(room) || follows(room) {
-                    list.rooms.extend(show(room));
-                }
             }
             return list;
         }
         let mut after = RoomId::new(&request.cursor).ok();
         while let Some(room) = rows.next_visible(inbox, after.as_ref()) {
-            if list.rooms.len() == limit {
-                list.next = list.rooms.last().map(|last| last.room_id.clone()).unwrap_or_default();
-                break;
+            if let Some(row) = show(&room) {
+                if !has_room_for(&row, list.rooms.len()) {
+                    list.next = list.rooms.last().map(|last| last.room_id.clone()).unwrap_or_default();
+                    break;
+                }
+                list.rooms.push(row);
             }
-            list.rooms.extend(show(&room));
             after = Some(room);
         }
         list
@@ -226,5 +237,43 @@ impl Rows {
                 .is_ok_and(|room| self.by_room.contains_key(&room) && !self.public.contains(&room))
         });
         (self.public.len() + hidden.count()) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::RoomState;
+
+    use super::*;
+
+    fn pages(directory: &Directory, mut request: v1::RoomListRequest) -> Vec<String> {
+        let state = RoomState::replica(RoomId::new("inbox:ada").expect("an id"));
+        let mut rooms = Vec::new();
+        loop {
+            let page = directory.page(state.inbox(), &request);
+            let is_last = if request.since > 0 { page.rooms.is_empty() } else { page.next.is_empty() };
+            request.since = if request.since > 0 { page.revision } else { 0 };
+            request.cursor.clone_from(&page.next);
+            let frame = v1::ServerFrame { body: Some(v1::server_frame::Body::RoomList(page.clone())) };
+            assert!(frame.encoded_len() <= limits::FRAME_BYTES, "{} rows", page.rooms.len());
+            rooms.extend(page.rooms.into_iter().map(|row| row.room_id));
+            if is_last {
+                return rooms;
+            }
+        }
+    }
+
+    #[test]
+    fn pages_fit_into_frames_however_long_the_last_messages_are() {
+        let directory = Directory::new(1);
+        let ids: Vec<String> = (100..250).map(|number| format!("room-{number}")).collect();
+        for (number, id) in ids.iter().enumerate() {
+            let text = "\u{10ffff}".repeat(if number % 3 == 0 { limits::TEXT_CHARS } else { 1 });
+            let last_message = Some(v1::Message { text, ..Default::default() });
+            directory.update(v1::RoomSummary { room_id: id.clone(), last_message, ..Default::default() });
+        }
+        assert_eq!(pages(&directory, v1::RoomListRequest::default()), ids);
+        let since = v1::RoomListRequest { since: 2, ..Default::default() };
+        assert_eq!(pages(&directory, since), ids[1..]);
     }
 }
