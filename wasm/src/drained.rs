@@ -11,7 +11,7 @@ use crate::rows::NotificationRow;
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Drained {
     connection: bool,
-    rooms: bool,
+    rooms: Vec<String>,
     notifications: bool,
     #[serde(serialize_with = "values")]
     changes: BTreeMap<RoomId, Changes>,
@@ -45,7 +45,8 @@ struct Bytes(Vec<u8>);
 
 impl Drained {
     pub(crate) fn is_empty(&self) -> bool {
-        !(self.connection || self.rooms || self.notifications)
+        !(self.connection || self.notifications)
+            && self.rooms.is_empty()
             && self.changes.is_empty()
             && self.events.is_empty()
             && self.records.is_empty()
@@ -58,7 +59,7 @@ impl Drained {
     pub(crate) fn event(&mut self, event: Event) {
         match event {
             Event::Connection => self.connection = true,
-            Event::Rooms(_) => self.rooms = true,
+            Event::Rooms(rooms) => self.rooms.extend(rooms.iter().map(|room| room.to_string())),
             Event::Room { room, changes } => self.room(room, &changes),
             Event::TokenNeeded => self.events.push(Told::TokenNeeded),
             Event::Rejected { op_id, room, code, retry_after, reason } => self.events.push(Told::Rejected {

@@ -186,8 +186,12 @@ impl EnfiladeCore {
         Ok(counters.map(|count| count as f64).to_vec())
     }
 
-    pub fn rooms(&self) -> Answer<JsValue> {
-        self.read(rows::rooms)
+    pub fn room_order(&self) -> Answer<String> {
+        self.read(|client| Ok(rows::room_order(client)))
+    }
+
+    pub fn room_rows(&self, ids: Vec<String>) -> Answer<JsValue> {
+        self.read(|client| rows::room_rows(client, &ids))
     }
 
     pub fn notifications(&self) -> Answer<JsValue> {

@@ -5,6 +5,7 @@ import { codedError, errorNamed, refusal } from "./errors.js";
 import { isReady } from "./init.js";
 import { watchPage } from "./page.js";
 import { LiveRoom } from "./room.js";
+import { RoomList } from "./rooms.js";
 import { Schedule } from "./schedule.js";
 import { LocalRecords, Records } from "./storage.js";
 import { type Changeable, call, Pulled, share, shareRows } from "./store.js";
@@ -62,6 +63,7 @@ export class LiveClient implements Client {
   #connection: Pulled<ConnectionSnapshot>;
   #rooms: Pulled<readonly RoomRow[]>;
   #notifications: Pulled<readonly NotificationRow[]>;
+  #list = new RoomList();
   #handles = new Map<string, LiveRoom>();
   #schedule: Schedule;
   #token: TokenSource;
@@ -91,7 +93,7 @@ export class LiveClient implements Client {
     this.connection = this.#connection = new Pulled(NOT_CONNECTED, (before) => this.#pullConnection(before));
     this.rooms = this.#rooms = new Pulled<readonly RoomRow[]>(
       NONE,
-      (before) => (this.#disposed ? before : shareRows(before, this.#core.rooms())),
+      (before) => (this.#disposed ? before : this.#list.pull(this.#core)),
       (watched) => this.#disposed || this.run((core) => core.watch_rooms(watched)),
     );
     this.notifications = this.#notifications = new Pulled<readonly NotificationRow[]>(NONE, (before) =>
@@ -221,7 +223,10 @@ export class LiveClient implements Client {
     if (this.#disposed) return;
     const drained: Drained = this.#core.drain();
     if (drained.connection) this.#invalidate(this.#connection);
-    if (drained.rooms) this.#invalidate(this.#rooms);
+    if (drained.rooms.length > 0) {
+      this.#list.changed(drained.rooms);
+      this.#invalidate(this.#rooms);
+    }
     if (drained.notifications) this.#invalidate(this.#notifications);
     for (const event of drained.events) this.#take(event);
     for (const changes of drained.changes) {

@@ -44,8 +44,8 @@ export type CoreEvent =
 /** All that came out of the core since the last drain, in one crossing. */
 export interface Drained {
   readonly connection: boolean;
-  /** Whether the list of rooms is another, in content or order. */
-  readonly rooms: boolean;
+  /** Rooms whose row in the list has changed, come or gone; some of them more than once. */
+  readonly rooms: readonly string[];
   readonly notifications: boolean;
   readonly changes: readonly RoomChanges[];
   readonly events: readonly CoreEvent[];
@@ -89,7 +89,10 @@ export interface Core {
   connection(): Numbered<ConnectionSnapshot>;
   /** Bytes in and out, frames in and out. */
   traffic(): Float64Array;
-  rooms(): RoomRow[];
+  /** Ids of the listed rooms in order, in lines. */
+  room_order(): string;
+  /** The rows of these rooms; `null` for one that is not listed. */
+  room_rows(ids: string[]): (RoomRow | null)[];
   notifications(): NotificationRow[];
   /** `undefined` for a room of which nothing is held. */
   room(room: string): Numbered<RoomSnapshot> | undefined;

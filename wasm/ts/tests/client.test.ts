@@ -123,8 +123,16 @@ describe("views", () => {
     const [a] = client.rooms.getSnapshot();
     core.list([row("b", 1), row("a", 0)]);
     await settled();
-    expect(client.rooms.getSnapshot()[1]).toBe(a);
-    expect(client.rooms.getSnapshot()[0]?.unread).toBe(1);
+    const after = client.rooms.getSnapshot();
+    expect(after.map(({ id, unread }) => [id, unread])).toEqual([
+      ["b", 1],
+      ["a", 0],
+    ]);
+    expect(after[1]).toBe(a);
+    core.list([row("b", 1)]);
+    await settled();
+    expect(client.rooms.getSnapshot()).toEqual([after[0]]);
+    expect(client.rooms.getSnapshot()[0]).toBe(after[0]);
   });
 
   test("the room list is asked for while somebody watches it", () => {

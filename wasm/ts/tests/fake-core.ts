@@ -30,7 +30,7 @@ export class FakeCore implements Core {
   #rows: RoomRow[] = [];
   #counter = 0;
   #connection: Numbered<ConnectionSnapshot> = { state: "idle", attempt: 0 };
-  #changed = { connection: false, rooms: false };
+  #changed = { connection: false, rooms: [] as string[] };
   #changes = new Map<string, RoomChanges>();
   #events: CoreEvent[] = [];
   #records: StorageChange[] = [];
@@ -90,8 +90,8 @@ export class FakeCore implements Core {
   }
 
   list(rows: RoomRow[]): void {
+    this.#changed.rooms.push(...rows.map(({ id }) => id), ...this.#rows.map(({ id }) => id));
     this.#rows = rows;
-    this.#changed.rooms = true;
     this.#arrived();
   }
 
@@ -204,7 +204,7 @@ export class FakeCore implements Core {
       events: this.#events,
       records: this.#records,
     };
-    this.#changed = { connection: false, rooms: false };
+    this.#changed = { connection: false, rooms: [] };
     this.#changes.clear();
     this.#events = [];
     this.#records = [];
@@ -216,8 +216,12 @@ export class FakeCore implements Core {
   traffic(): Float64Array {
     return Float64Array.of(10, 20, 1, 2);
   }
-  rooms(): RoomRow[] {
-    return structuredClone(this.#rows);
+  room_order(): string {
+    return this.#rows.map(({ id }) => id).join("\n");
+  }
+  room_rows(ids: string[]): (RoomRow | null)[] {
+    this.pulls.push(`rows ${ids}`);
+    return ids.map((id) => structuredClone(this.#rows.find((row) => row.id === id) ?? null));
   }
   notifications(): NotificationRow[] {
     return [];
