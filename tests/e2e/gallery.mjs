@@ -23,6 +23,7 @@ const SCREENS = {
   unread: async ({ w, ada, phone }) => {
     await w.openRoom("West wing");
     await w.send("I’ll have a look after lunch");
+    await until("Ada knows who that is", async () => (await ada.texts()).at(-1)?.includes("after lunch"));
     if (phone) await w.page.goBack();
     else await w.openRoom("Attic");
     await until(
@@ -31,11 +32,12 @@ const SCREENS = {
     );
     await ada.send(`@${w.name} could you look at the third door, please?`);
     await ada.send("It still opens to the wrong side");
-    await w.row("West wing").locator(".badge.mention").waitFor();
+    await w.row("West wing").locator(".badge", { hasText: "2" }).waitFor();
   },
   mentions: async ({ w, ada }) => {
     await w.openRoom("West wing");
     await w.send("Here I am");
+    await until("Ada knows who that is", async () => (await ada.texts()).at(-1) === "Here I am");
     await w.page.goBack();
     await ada.send(`Thank you @${w.name}`);
     await w.page.getByRole("button", { name: /Mentions, \d+ new/ }).click();
@@ -89,9 +91,11 @@ const SCREENS = {
     door.open();
     await w.banner("back").waitFor();
   },
-  offline: async ({ w }) => {
+  offline: async ({ w, door }) => {
     await w.openRoom("West wing");
     await w.page.context().setOffline(true);
+    // What is connected goes on until it breaks.
+    door.shut();
     await w.banner("offline").waitFor();
   },
 };

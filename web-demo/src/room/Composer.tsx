@@ -93,7 +93,9 @@ export function Composer({
         setChosen((pick + by + offered.length) % offered.length);
         return;
       }
-      if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") {
+      // A name that stands there whole needs no more taking; Enter means the message.
+      const whole = person.name.toLowerCase() === typed?.query.toLowerCase();
+      if ((event.key === "Enter" && !event.shiftKey && !whole) || event.key === "Tab") {
         event.preventDefault();
         take(person);
         return;

@@ -33,6 +33,8 @@ describe("mentions", () => {
   it("offers names of which a word begins so", () => {
     expect(matchingPeople([ada, byron, soren], "by", 5)).toEqual([byron]);
     expect(matchingPeople([ada, byron, soren], "", 2)).toEqual([ada, byron]);
+    expect(matchingPeople([ada, byron, soren], "ada byron", 5)).toEqual([]);
+    expect(matchingPeople([ada, byron, soren], "ada", 5)).toEqual([ada, byron]);
   });
 });
 

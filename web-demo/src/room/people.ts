@@ -59,13 +59,14 @@ export function mentionBeingTyped(text: string, caret: number): { start: number;
   return { start: caret - query.length - 1, query };
 }
 
-/** A name fits when one of its words begins as the query does. */
+/** A name fits when one of its words begins as the query does. Nothing is offered for a name that stands there whole. */
 export function matchingPeople(people: readonly Person[], query: string, most: number): readonly Person[] {
   const wanted = query.toLowerCase();
-  return people
+  const fitting = people
     .filter(({ name }) => {
       const lower = name.toLowerCase();
       return lower.startsWith(wanted) || lower.split(/\s+/).some((word) => word.startsWith(wanted));
     })
     .slice(0, most);
+  return fitting.length === 1 && fitting[0]?.name.toLowerCase() === wanted ? [] : fitting;
 }
