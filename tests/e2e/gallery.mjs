@@ -2,7 +2,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DESK, PHONE } from "./sizes.mjs";
+import { DESK } from "./sizes.mjs";
 import { pause, until } from "./until.mjs";
 
 const ADA = [
@@ -13,6 +13,9 @@ const GRACE = [
   "It is lovely. One question: do we want the long windows on the garden side?\n\n- small: 1.10 x 1.60 m\n- long: 1.10 x 3.20 m",
   "The plan is at https://example.com/plans/west-wing-2",
 ];
+
+/** Whoever writes is somebody else each time. */
+const NAMES = { unread: "Mei Lin", mentions: "Søren Holm", reconnecting: "Tove" };
 
 /** What a person looks at, after the scene was set. Each gets a fresh window that is signed in. */
 const SCREENS = {
@@ -100,7 +103,8 @@ const SCREENS = {
   },
 };
 
-export async function gallery(t, folder) {
+/** All screens at one size and in one theme, on a server of their own. */
+export async function gallery(t, folder, viewport, colorScheme) {
   await mkdir(folder, { recursive: true });
   const ada = await t.window();
   const grace = await t.window();
@@ -117,32 +121,26 @@ export async function gallery(t, folder) {
     await grace.send(GRACE[at]);
   }
 
-  for (const [size, viewport] of [
-    ["desk", DESK],
-    ["phone", PHONE],
-  ]) {
-    const phone = size === "phone";
-    for (const colorScheme of ["light", "dark"]) {
-      const options = { viewport, colorScheme, isMobile: phone, hasTouch: phone };
-      const shoot = async (w, screen) => {
-        await pause(300);
-        await w.page.screenshot({ path: join(folder, `${screen}-${size}-${colorScheme}.png`) });
-      };
-      const stranger = await t.window(options);
-      await stranger.page.goto(t.server.url);
-      await shoot(stranger, "name");
-      await stranger.page.context().close();
-      for (const [screen, act] of Object.entries(SCREENS)) {
-        const w = await t.window(options);
-        const door = await t.door();
-        w.name = `Robin ${screen}`;
-        await w.enter(door.url, w.name);
-        await act({ w, ada, grace, door, phone, url: door.url, secret });
-        await shoot(w, screen);
-        await w.page.context().close();
-        await door.dispose();
-      }
-    }
+  const phone = viewport.width < DESK.width;
+  const options = { viewport, colorScheme, isMobile: phone, hasTouch: phone };
+  const shoot = async (w, screen) => {
+    await pause(300);
+    await w.page.screenshot({
+      path: join(folder, `${screen}-${phone ? "phone" : "desk"}-${colorScheme}.png`),
+    });
+  };
+  const stranger = await t.window(options);
+  await stranger.page.goto(t.server.url);
+  await shoot(stranger, "name");
+  await stranger.page.context().close();
+  for (const [screen, act] of Object.entries(SCREENS)) {
+    const w = await t.window(options);
+    const door = await t.door();
+    w.name = NAMES[screen] ?? "Robin";
+    await w.enter(door.url, w.name);
+    await act({ w, ada, grace, door, phone, url: door.url, secret });
+    await shoot(w, screen);
+    await w.page.context().close();
+    await door.dispose();
   }
-  console.log(`pictures are in ${folder}`);
 }

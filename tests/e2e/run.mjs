@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Door, Server } from "./server.mjs";
-import { DESK } from "./sizes.mjs";
+import { DESK, PHONE } from "./sizes.mjs";
 import { Window } from "./window.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -14,6 +14,7 @@ const artifacts = join(here, "artifacts");
 
 /** A test that takes longer is stuck. */
 const TEST_MS = 120_000;
+const GALLERY_MS = 600_000;
 
 const FLAGS = [
   "--no-sandbox",
@@ -34,7 +35,11 @@ try {
   const args = process.argv.slice(2);
   if (args[0] === "--screenshots") {
     const { gallery } = await import("./gallery.mjs");
-    await scene((t) => gallery(t, args[1] ?? join(artifacts, "gallery")));
+    const folder = args[1] ?? join(artifacts, "gallery");
+    for (const size of [DESK, PHONE]) {
+      for (const theme of ["light", "dark"]) await scene((t) => gallery(t, folder, size, theme));
+    }
+    console.log(`pictures are in ${folder}`);
   } else {
     process.exitCode = await runAll(args);
   }
@@ -91,7 +96,7 @@ async function scene(test, file = "scene") {
     const late = new Promise((_, reject) => {
       timer = setTimeout(
         () => reject(new Error(`took longer than ${TEST_MS} ms`)),
-        TEST_MS * (file === "scene" ? 5 : 1),
+        file === "scene" ? GALLERY_MS : TEST_MS,
       );
     });
     await Promise.race([test(t), late]);

@@ -162,9 +162,7 @@ export function Composer({
           ref={field}
           rows={1}
           value={text}
-          placeholder={
-            joined ? `Message ${room.info?.name ?? ""}` : `Say something in ${room.info?.name ?? "here"}`
-          }
+          placeholder={joined ? `Message ${room.info?.name ?? ""}` : "Say something"}
           enterKeyHint="send"
           aria-describedby={hintId}
           aria-invalid={left < 0}

@@ -34,7 +34,7 @@ export function RoomHeader({
           {info?.name ?? (synced === "failed" ? id : " ")}
         </h1>
         <p className="room-topic">
-          <TierPill tier={room.tier} />
+          {synced !== "failed" && <TierPill tier={room.tier} />}
           {synced === "stale" && <span className="stale">not up to date</span>}
           {info?.topic && <span className="topic-text">{info.topic}</span>}
         </p>

@@ -27,7 +27,9 @@ export function Sidebar({
 }) {
   const Frame = alone ? "main" : "div";
   const Title = alone ? "h1" : "p";
-  const rooms = useRooms();
+  const all = useRooms();
+  // An address that was tried and led nowhere is held, but is no room to choose.
+  const rooms = useMemo(() => all.filter((row) => row.name !== ""), [all]);
   const connection = useConnection();
   const [filter, setFilter] = useState("");
 

@@ -42,7 +42,7 @@ export function Shell() {
     create: () => setOpen("create"),
     help: () => setOpen("shortcuts"),
     step: (by) => {
-      const { joined, others } = grouped(rooms);
+      const { joined, others } = grouped(rooms.filter((row) => row.name !== ""));
       const order = [...joined, ...others];
       const at = order.findIndex((row) => row.id === roomId);
       const next = order[at === -1 ? 0 : (at + by + order.length) % order.length];

@@ -38,7 +38,12 @@ export function AvatarStack({
       {faces.map(({ id, name }) => (
         <Avatar key={id} user={id} name={name} size="s" />
       ))}
-      {count > faces.length && <span className="avatar s more">+{Math.min(count - faces.length, 99)}</span>}
+      {count > faces.length && (
+        <span className="avatar s more">
+          {faces.length > 0 && "+"}
+          {Math.min(count - faces.length, 99)}
+        </span>
+      )}
     </span>
   );
 }
