@@ -9,7 +9,8 @@
 //! whose shape follows from `message_type`.
 //!
 //! Unknown keys are ignored, wherever they are. Nesting is bounded by serde_json, at 128 levels; what is skipped is
-//! skipped without recursion.
+//! skipped without recursion. A server takes frames of the same size in both codecs; what it sends may be several
+//! times as long in JSON, since it is cut to size as protobuf.
 
 use alloc::vec::Vec;
 
