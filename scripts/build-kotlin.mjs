@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { root, targetDir } from "./lib/run.mjs";
 import { isFresh, remember } from "./lib/stamps.mjs";
@@ -18,9 +19,12 @@ export const kotlinClassPath = ["target/classes", "target/test-classes", "target
   .join(":");
 export const kotlinProperties = [`-Djna.library.path=${join(targetDir, "debug")}`];
 
-/** Builds by `run`. The library is not optimised: the tests ask whether it is right, and it is built in half the time. */
+/**
+ * Builds by `run`. The library is not optimised: the tests ask whether it is right, and it is built in half the time.
+ * With the features of the whole workspace, as the tests in Rust share nearly all of it.
+ */
 export async function buildKotlin(run) {
-  await run("cargo", ["build", "--locked", "-p", "enfilade-ffi", "-p", "enfilade-uniffi-bindgen"]);
+  await run("cargo", ["build", "--locked", "--workspace", "--lib", "--bin", "generate-bindings"]);
   await run(join(targetDir, "debug/generate-bindings"), [library(), "ffi", bindings]);
   // Maven leaves the classes of sources that are gone.
   for (const made of ["classes", "test-classes"])
@@ -33,7 +37,7 @@ export async function maven(run, goal, options = []) {
   const pom = join(folder, "pom.xml");
   const print = createHash("sha256").update(readFileSync(pom)).digest("hex");
   const stamp = `maven-${goal.replaceAll(":", "-")}`;
-  const offline = isFresh(stamp, print, []) ? ["--offline"] : [];
+  const offline = isFresh(stamp, print, [join(homedir(), ".m2/repository")]) ? ["--offline"] : [];
   const properties = [
     `-Denfilade.library=${join(targetDir, "debug")}`,
     `-Denfilade.bindings=${bindings}/kotlin`,

@@ -1,16 +1,19 @@
-// Runs the tests of the Kotlin package, some of them against a real server, and counts them; then lets a Kotlin client
-// and a window of the demo read each other.
+// Lints the Kotlin package; runs its tests, some of them against a real server, and counts them; then lets a Kotlin
+// client and a window of the demo read each other.
 
-import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
 import { maven } from "./build-kotlin.mjs";
 import { serverBinary } from "./lib/build.mjs";
 import { Failure, root } from "./lib/run.mjs";
 
 const reports = join(root, "ffi/kotlin/target/surefire-reports");
 
+const KTLINT = "1.8.0";
+
 /** Tests by `run`, and returns the counts as a note. */
 export async function testKotlin(run) {
+  await lint(run);
   rmSync(reports, { recursive: true, force: true });
   await maven(run, "surefire:test", [`-Denfilade.server=${serverBinary}`]);
   const { tests, failures, errors, skipped } = counts();
@@ -21,6 +24,18 @@ export async function testKotlin(run) {
     advice: "pictures are in tests/e2e/artifacts",
   });
   return `${tests} tests, and one with a browser`;
+}
+
+async function lint(run) {
+  const folder = join(root, ".cache/tools");
+  const jar = join(folder, `ktlint-cli-${KTLINT}-all.jar`);
+  if (!existsSync(jar)) {
+    const artifact = `com.pinterest.ktlint:ktlint-cli:${KTLINT}:jar:all`;
+    const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
+    await maven(run, goal, [`-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`]);
+  }
+  const advice = `\`java -jar ${relative(root, jar)} --format "ffi/kotlin/src/**/*.kt"\` mends most of it`;
+  await run("java", ["-jar", jar, "--relative", "ffi/kotlin/src/**/*.kt"], { advice });
 }
 
 function counts() {

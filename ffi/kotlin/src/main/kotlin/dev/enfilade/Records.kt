@@ -64,8 +64,7 @@ class FolderRecords(
         Files.move(unfinished, file, ATOMIC_MOVE, REPLACE_EXISTING)
     }
 
-    private fun keyOf(file: Path): String =
-        Base64.getUrlDecoder().decode(file.fileName.toString().removeSuffix(SUFFIX)).decodeToString()
+    private fun keyOf(file: Path): String = Base64.getUrlDecoder().decode(file.fileName.toString().removeSuffix(SUFFIX)).decodeToString()
 
     private companion object {
         const val SUFFIX = ".record"

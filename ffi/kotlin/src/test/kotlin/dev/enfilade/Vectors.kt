@@ -21,7 +21,12 @@ internal object Vectors {
 
     fun codes(): List<JsonObject> = rows(folder.resolve("codes.json"))
 
-    fun bytes(row: JsonObject): ByteArray = row["binary"].asString.chunked(2).map { it.toInt(16).toByte() }.toByteArray()
+    fun bytes(row: JsonObject): ByteArray =
+        row["binary"]
+            .asString
+            .chunked(2)
+            .map { it.toInt(16).toByte() }
+            .toByteArray()
 
     private fun rows(file: File): List<JsonObject> = (JsonParser.parseString(file.readText()) as JsonArray).map { it.asJsonObject }
 }
