@@ -30,7 +30,7 @@ export async function test(t) {
   await field.press("Tab");
   await field.pressSequentially("?");
   await field.press("Enter");
-  await ada.page.getByText("are you there @Bob Stone ?").waitFor();
+  await ada.page.locator(".bubble", { hasText: "are you there @Bob Stone ?" }).waitFor();
 
   await bob.row("Hall").locator(".badge.mention").waitFor();
   await bob.row("Hall").locator(".badge", { hasText: "3" }).waitFor();
