@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-wasm", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-ffi", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-server", &["enfilade-core", "enfilade-proto"]),
+    ("enfilade-peers", &["enfilade-proto"]),
     ("enfilade-wasm-bindgen", &[]),
     ("enfilade-uniffi-bindgen", &[]),
 ];
