@@ -29,7 +29,9 @@ try {
 }
 
 const bun = join(folder, "node_modules/@oven", `bun-${platform()}-${arch()}`, "bin/bun");
-const enfilade = `${serverBinary} serve --listen 127.0.0.1:{port} --data-dir {data} --log-level error`;
+// The load client does not answer heartbeats, so their deadline is set beyond the measurement.
+const enfilade = `${serverBinary} serve --listen 127.0.0.1:{port} --data-dir {data} --log-level error \
+--set heartbeat_interval_ms=300000`;
 const servers = [
   `enfilade=enfilade:${enfilade}`,
   `fan-out=plain:${binary("examples/fanout")}`,

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub cpu: f64,
     /// The part of it that was spent outside of the kernel.
     pub user: f64,
+    /// Deliveries that a subscriber finds at once: how well the server joins them.
+    pub joined: f64,
     /// Deliveries a second.
     pub rate: f64,
     /// From the burst's start to a delivery, the 99th of 100, in milliseconds.
@@ -114,6 +116,7 @@ impl Burst {
         Ok(Outcome {
             cpu: (user + system) * 1e6 / deliveries,
             user: user * 1e6 / deliveries,
+            joined: deliveries / latencies.len() as f64,
             rate: deliveries / elapsed.as_secs_f64(),
             p99: percentile(&mut latencies, 0.99).as_secs_f64() * 1e3,
         })

@@ -136,7 +136,7 @@ fn submit(room: &str, client: u64, counter: u64, op: &v1::Op) -> Vec<u8> {
     let submit = v1::Submit {
         room_id: room.to_owned(),
         op_id: Some(v1::OpId { client, counter }),
-        op: op.encode_to_vec().into(),
+        op: op.encode_to_vec(),
         ..Default::default()
     };
     ws::client_frame(&v1::ClientFrame { body: Some(v1::client_frame::Body::Submit(submit)) }.encode_to_vec())

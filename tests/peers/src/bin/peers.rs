@@ -138,9 +138,18 @@ fn bursts(options: &Options, peers: &[Peer], data: &str, outstanding: usize, slo
         outcomes.get(name).into_iter().flatten().map(|outcome| outcome.cpu).collect()
     };
     let mut rows = vec![
-        ["server", "CPU/delivery", "of it user", "deliveries/s", "p99", &format!("{ours} / it"), "ahead"]
-            .map(String::from)
-            .to_vec(),
+        [
+            "server",
+            "CPU/delivery",
+            "of it user",
+            "at once",
+            "deliveries/s",
+            "p99",
+            &format!("{ours} / it"),
+            "ahead",
+        ]
+        .map(String::from)
+        .to_vec(),
     ];
     for peer in peers_now {
         let all = outcomes.get(&peer.name[..]).map(Vec::as_slice).unwrap_or_default();
@@ -150,6 +159,7 @@ fn bursts(options: &Options, peers: &[Peer], data: &str, outstanding: usize, slo
             peer.name.clone(),
             format!("{:.3} us", middle(|outcome| outcome.cpu)),
             format!("{:.3} us", middle(|outcome| outcome.user)),
+            format!("{:.1}", middle(|outcome| outcome.joined)),
             format!("{:.0}", middle(|outcome| outcome.rate)),
             format!("{:.1} ms", middle(|outcome| outcome.p99)),
         ];
