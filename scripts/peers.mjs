@@ -39,8 +39,11 @@ const servers = [
   `axum=plain:${binary("peer-axum")}`,
   `bound=plain:${binary("peer-raw")}`,
 ];
-console.log(`Bun ${BUN}, axum 0.8.9 with tokio's broadcast channel, raw writes as the bound; \
-${cpus().length} cores (${cpus()[0]?.model}), ${platform()} ${release()}`);
+console.log(`Bun ${BUN}, axum 0.8.9 with tokio's broadcast channel, raw writes as the bound`);
+console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${platform()} ${release()}`);
 const flags = servers.flatMap((server) => ["--server", server]);
-const { status } = spawnSync(binary("peers"), [...flags, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
+const { status } = spawnSync(binary("peers"), [...flags, ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: "inherit",
+});
 process.exit(status ?? 1);
