@@ -9,6 +9,7 @@ import { type Person, peopleOf } from "./people";
 import { RoomHeader } from "./RoomHeader";
 import { RoomFailed, RoomLoading, RoomQuiet } from "./RoomStates";
 import { Timeline } from "./Timeline";
+import { type Reading, useReading } from "./useReading";
 
 /** One room: opening it makes it Active, leaving it lets it go. */
 export function RoomScreen({
@@ -24,6 +25,7 @@ export function RoomScreen({
   const me = useMe();
   const members = useMembers(id);
   const people = usePeople(room, members);
+  const reading = useReading(room);
   const [listing, setListing] = useState(false);
   const { refusals, dismiss, refuse } = useRefusals(id);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -53,7 +55,7 @@ export function RoomScreen({
         onJoin={() => attempt(room.join)}
         onLeave={() => attempt(room.leave)}
       />
-      <RoomBody room={room} people={people} me={me} />
+      <RoomBody room={room} reading={reading} people={people} me={me} />
       {room.synced !== "failed" && (
         <Composer
           room={room}
@@ -77,9 +79,19 @@ export function RoomScreen({
   );
 }
 
-function RoomBody({ room, people, me }: { room: UseRoom; people: readonly Person[]; me: string }) {
+function RoomBody({
+  room,
+  reading,
+  people,
+  me,
+}: {
+  room: UseRoom;
+  reading: Reading;
+  people: readonly Person[];
+  me: string;
+}) {
   if (room.synced === "failed") return <RoomFailed room={room} />;
-  if (room.messages.length > 0) return <Timeline room={room} people={people} me={me} />;
+  if (room.messages.length > 0) return <Timeline room={room} reading={reading} people={people} me={me} />;
   if (room.synced === "ready" || room.info) return <RoomQuiet room={room} />;
   return <RoomLoading />;
 }

@@ -6,15 +6,26 @@ import { Icon } from "../ui/Icon";
 import { MessageGroup } from "./MessageGroup";
 import type { Person } from "./people";
 import { type TimelineItem, timelineItems } from "./timelineItems";
-import { useReading } from "./useReading";
+import type { Reading } from "./useReading";
 import { useTimelineScroll } from "./useTimelineScroll";
 
 /** More than this at once is counted instead of read out. */
 const SPOKEN = 2;
 
 /** The messages of a room. */
-export function Timeline({ room, people, me }: { room: UseRoom; people: readonly Person[]; me: string }) {
-  const { messages, hasOlder, loadOlder, cancel, synced } = room;
+export function Timeline({
+  room,
+  reading,
+  people,
+  me,
+}: {
+  room: UseRoom;
+  reading: Reading;
+  people: readonly Person[];
+  me: string;
+}) {
+  const { messages, hasOlder, loadOlder, cancel, synced, unread, markRead } = room;
+  const { readUpTo, looking, forget } = reading;
   const now = useNow();
   const asked = useRef(-1);
   const older = useCallback(() => {
@@ -24,7 +35,9 @@ export function Timeline({ room, people, me }: { room: UseRoom; people: readonly
     loadOlder();
   }, [hasOlder, loadOlder, messages.length]);
   const { box, onScroll, atEnd, fresh, toEnd, toUnread } = useTimelineScroll(room.id, messages, older);
-  const { readUpTo, forget } = useReading(room, atEnd);
+  useEffect(() => {
+    if (looking && atEnd && unread > 0 && synced === "ready") markRead();
+  }, [looking, atEnd, unread, synced, markRead]);
   const items = useMemo(() => timelineItems(messages, readUpTo), [messages, readUpTo]);
   // Once, when the room is opened; later lines appear where one is.
   const arrived = useRef(false);

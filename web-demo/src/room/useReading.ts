@@ -1,15 +1,20 @@
 import type { UseRoom } from "enfilade/react";
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
-/**
- * Follows what was read. Returns the ordinal after which a line says "new", and marks the room read whenever its end
- * is looked at.
- */
-export function useReading(room: UseRoom, atEnd: boolean): { readUpTo: number | null; forget: () => void } {
+/** The line before what was not read when the room was opened, or when one looked away. */
+export interface Reading {
+  /** The ordinal after which the line stands; none, no line. */
+  readUpTo: number | null;
+  looking: boolean;
+  /** One has answered: nothing is new any more. */
+  forget: () => void;
+}
+
+/** Follows what was read, for as long as the room is open; what is held of its messages may change meanwhile. */
+export function useReading({ synced, head, unread }: UseRoom): Reading {
   const looking = useLooking();
   const [readUpTo, setReadUpTo] = useState<number | null>(null);
   const opened = useRef(false);
-  const { synced, head, unread, markRead } = room;
 
   useEffect(() => {
     if (opened.current || synced !== "ready") return;
@@ -26,11 +31,8 @@ export function useReading(room: UseRoom, atEnd: boolean): { readUpTo: number | 
     if (waiting === 0) setReadUpTo(now);
   }, [looking]);
 
-  useEffect(() => {
-    if (looking && atEnd && unread > 0 && synced === "ready") markRead();
-  }, [looking, atEnd, unread, synced, markRead]);
-
-  return { readUpTo, forget: () => setReadUpTo(null) };
+  const forget = useCallback(() => setReadUpTo(null), []);
+  return useMemo(() => ({ readUpTo, looking, forget }), [readUpTo, looking, forget]);
 }
 
 /** Whether the page is in front of somebody. */
