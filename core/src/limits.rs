@@ -54,6 +54,10 @@ pub const SUBMISSIONS: usize = 8_192;
 pub const BATCH_OPS: usize = 512;
 /// Bytes of one append.
 pub const BATCH_BYTES: usize = 1024 * 1024;
+/// A batch of so many entries is a burst, and the next operation is expected to be the first of another.
+pub const BURST: usize = 4;
+/// Milliseconds for which such an operation waits for the rest: one append and one write a receiver, instead of two.
+pub const GATHER: u64 = 1;
 /// Entries that a delta may hold; beyond, the whole state is smaller or as fast.
 pub const DELTA_ENTRIES: usize = 500;
 /// Bytes that a delta frame may hold.

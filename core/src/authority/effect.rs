@@ -194,6 +194,8 @@ pub enum Timer {
     Lease,
     /// A delivery to another room is to be repeated.
     Delivery,
+    /// What a burst has brought is to be appended.
+    Gather,
     /// The store is to be asked again after a failure.
     Recovery,
 }

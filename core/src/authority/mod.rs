@@ -127,6 +127,8 @@ pub struct Authority {
     /// The end of the log according to hints.
     hinted: Position,
     snapshot_seq: u64,
+    /// Entries of the last batch: by this a burst is expected to be followed by another.
+    last_batch: usize,
     timers: Timers,
     rng: Rng,
     effects: VecDeque<Effect>,
@@ -138,6 +140,7 @@ struct Timers {
     background: Option<Millis>,
     heartbeat: Option<Millis>,
     lease: Option<Millis>,
+    gather: Option<Millis>,
 }
 
 /// The newest entries, to answer resumptions without the store.
@@ -195,6 +198,7 @@ impl Authority {
             outbox: Outbox::default(),
             hinted: Position::default(),
             snapshot_seq: 0,
+            last_batch: 0,
             timers: Timers::default(),
             rng: Rng::new(seed),
             effects: VecDeque::from([Effect::Load]),
@@ -231,6 +235,7 @@ impl Authority {
             (self.timers.background, Timer::Background),
             (self.timers.heartbeat, Timer::Heartbeat),
             (self.timers.lease, Timer::Lease),
+            (self.timers.gather, Timer::Gather),
             (self.outbox.next_retry(), Timer::Delivery),
             (recovery, Timer::Recovery),
         ]
@@ -342,6 +347,9 @@ impl Authority {
         }
         if is_due(&mut self.timers.lease) {
             self.renew_lease(now);
+        }
+        if is_due(&mut self.timers.gather) {
+            self.pump(now);
         }
         if let Phase::Recovering { retry_at } = &mut self.phase
             && is_due(retry_at)

@@ -98,6 +98,7 @@ impl Authority {
 
     /// Decides what waits, and sends it off as one batch, unless one is on its way.
     pub(super) fn pump(&mut self, now: Millis) {
+        self.timers.gather = None;
         while matches!(self.phase, Phase::Ready) && !self.queue.is_empty() {
             let mut in_flight = InFlight { entries: Vec::new(), decided: Vec::new() };
             let mut bytes = 0;
@@ -124,6 +125,7 @@ impl Authority {
 
     pub(super) fn append(&mut self, in_flight: InFlight) {
         let batch = in_flight.entries.iter().map(Entry::encode).collect();
+        self.last_batch = in_flight.entries.len();
         let mut summary = self.ahead.summary();
         summary.user_count = self.occupancy.count();
         self.effects.push_back(Effect::Append {
@@ -153,7 +155,13 @@ impl Authority {
             return self.conclude(submission, Outcome::Refused(refusal));
         }
         self.queue.push_back(submission);
-        self.pump(now);
+        let is_first = self.queue.len() == 1 && matches!(self.phase, Phase::Ready);
+        if is_first && self.last_batch >= limits::BURST {
+            self.timers.gather = Some(now + limits::GATHER);
+        }
+        if self.timers.gather.is_none() || self.queue.len() >= limits::BATCH_OPS {
+            self.pump(now);
+        }
     }
 
     fn requeue(&mut self, in_flight: InFlight) {

@@ -223,6 +223,40 @@ fn what_waits_while_the_store_works_becomes_one_batch() {
 }
 
 #[test]
+fn after_a_burst_the_next_one_is_gathered_before_it_is_appended() {
+    let mut room = Room::with_two();
+    let ada = actor("ada");
+    let send = |room: &mut Room, counters: core::ops::RangeInclusive<u64>| -> Vec<usize> {
+        let now = room.now;
+        counters.for_each(|counter| {
+            room.authority.submit(ConnId(1), &ada, submit(1, counter, post("x", &[])), now);
+        });
+        let mut sizes = Vec::new();
+        while let Some(effect) = room.authority.poll_effect() {
+            if let Effect::Append { batch, .. } = effect {
+                sizes.push(batch.len());
+                room.log.extend(batch);
+                room.authority.handle_appended(Appended::Done, now);
+            }
+        }
+        sizes
+    };
+    // The first burst is not foreseen; the second is.
+    assert_eq!(send(&mut room, 2..=9), [1, 7]);
+    assert_eq!(send(&mut room, 10..=17), []);
+    assert_eq!(room.authority.next_deadline(), Some((room.now + limits::GATHER, Timer::Gather)));
+    room.now = room.now + limits::GATHER;
+    room.authority.handle_timeout(room.now);
+    assert_eq!(send(&mut room, 18..=17), [8]);
+    // What comes alone afterwards waits once more, and then not at all.
+    assert_eq!(send(&mut room, 18..=18), []);
+    room.now = room.now + limits::GATHER;
+    room.authority.handle_timeout(room.now);
+    assert_eq!(send(&mut room, 19..=18), [1]);
+    assert_eq!(send(&mut room, 19..=19), [1]);
+}
+
+#[test]
 fn a_repeated_operation_is_acknowledged_at_its_first_place() {
     let mut room = Room::with_two();
     let first = room.submit("ada", submit(1, 2, post("hello", &[])));
