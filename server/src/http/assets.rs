@@ -22,7 +22,7 @@ pub(super) async fn serve(request: Request) -> Response {
     }
     let path = request.uri().path().trim_start_matches('/');
     let name = if path.is_empty() { INDEX } else { path };
-    let is_page = !name.contains('.');
+    let is_page = name == INDEX || !name.contains('.');
     let Some((name, file)) = Demo::get(name)
         .map(|file| (name, file))
         .or_else(|| is_page.then(|| Demo::get(INDEX).map(|file| (INDEX, file)))?)
