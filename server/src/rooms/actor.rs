@@ -96,6 +96,9 @@ enum Answer {
     Nothing,
 }
 
+/// How somebody within the server is given a room's state.
+type SnapshotSender = oneshot::Sender<Result<v1::RoomSnapshot, Code>>;
+
 struct RoomTask {
     rooms: Rooms,
     room: RoomId,
@@ -108,7 +111,7 @@ struct RoomTask {
     /// Callers within the server who wait for a page.
     pages: HashMap<ConnId, oneshot::Sender<Result<v1::HistoryPage, Code>>>,
     /// Callers within the server who wait until the room is loaded.
-    readers: Vec<(Arc<Actor>, oneshot::Sender<Result<v1::RoomSnapshot, Code>>)>,
+    readers: Vec<(Arc<Actor>, SnapshotSender)>,
     /// Requests of the inbox's user that wait until it is loaded.
     lists: Vec<(ConnId, v1::RoomListRequest)>,
     is_loaded: bool,
