@@ -91,6 +91,8 @@ pub const SIGNAL_KIND_BYTES: usize = 32;
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// A room's compressed snapshot, opened: Active's memory budget.
 pub const SNAPSHOT_BYTES: usize = 10 * 1024 * 1024;
+/// Messages of a snapshot, in bytes: half of it, so that members, windows and followings have the other half.
+pub const SNAPSHOT_TIMELINE_BYTES: usize = SNAPSHOT_BYTES / 2;
 /// Frames that can't be decoded before the connection is closed.
 pub const MALFORMED_FRAMES: u32 = 8;
 

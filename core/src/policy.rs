@@ -111,7 +111,9 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
 
 fn may_submit_to_inbox(room: &RoomState, owner: &str, actor: &Actor, body: &Body) -> Result<(), Refusal> {
     let allowed = match body {
-        Body::FollowRoom(_) | Body::UnfollowRoom(_) => *actor == Actor::System || actor.user() == owner,
+        // Following shows a private room in its user's list, so it follows from joining alone.
+        Body::FollowRoom(_) => *actor == Actor::System,
+        Body::UnfollowRoom(_) => *actor == Actor::System || actor.user() == owner,
         Body::SetReadMarker(_) => actor.user() == owner,
         Body::Notify(_) => *actor == Actor::System,
         Body::CreateRoom(_)

@@ -8,11 +8,12 @@ use enfilade_core::authority::{
 };
 use enfilade_core::policy::Actor;
 use enfilade_core::v1::server_frame::Body as Frame;
-use enfilade_core::{Code, Millis, RoomId, UserId, v1, wire};
+use enfilade_core::{Code, Millis, Position, RoomId, UserId, v1, wire};
 
 use crate::auth::Tokens;
 use crate::net::{self, Codec, ConnMeta, EVERYBODY, Fanout, Handler, Lane, ShardContext};
 use crate::rooms::{Rooms, encode_frame, now};
+use crate::telemetry;
 
 /// What all shards share.
 #[derive(Clone)]
@@ -74,6 +75,7 @@ impl Session {
                     }
                 }
                 ConnectionEffect::Send(frame) => {
+                    telemetry::count_refusal(&frame);
                     cx.send(conn, Lane::Control, encode_frame(conn.codec(), &frame))
                 }
                 ConnectionEffect::Room { room, request } => {
@@ -108,10 +110,7 @@ impl Session {
                         }));
                     }
                 }
-                ConnectionEffect::Close(code) => {
-                    metrics::counter!("enfilade_closed_total", "code" => code.name()).increment(1);
-                    cx.close(conn, code, code.text());
-                }
+                ConnectionEffect::Close(code) => cx.close(conn, code, code.text()),
             }
         }
     }
@@ -123,9 +122,10 @@ impl Session {
         open.connection.handle_heartbeat(&shared.config, now());
         let cached: Vec<RoomId> = open.connection.cached().cloned().collect();
         for room in cached {
-            if let Some((head, messages)) = shared.rooms.directory().head(&room) {
-                open.connection.handle_cached_head(&room, head, messages);
-            }
+            let Some(row) = shared.rooms.directory().get(&room) else { continue };
+            let head = row.position.map(Position::from).unwrap_or_default();
+            let is_private = row.visibility() == v1::Visibility::Private;
+            open.connection.handle_cached_head(&room, head, row.messages, is_private);
         }
         let conn = open.conn;
         self.do_effects(cx, conn);
@@ -152,7 +152,8 @@ impl Handler for Session {
         self.do_effects(cx, conn);
     }
 
-    fn closed(&mut self, cx: &mut ShardContext<'_>, conn: net::ConnId, _: u16) {
+    fn closed(&mut self, cx: &mut ShardContext<'_>, conn: net::ConnId, code: u16) {
+        telemetry::count_close(code);
         if let Some(open) = self.open(conn) {
             open.connection.handle_closed();
             self.do_effects(cx, conn);

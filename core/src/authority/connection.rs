@@ -245,11 +245,17 @@ impl Connection {
         self.rooms.iter().filter(|(_, held)| held.tier == Tier::Cached).map(|(room, _)| room)
     }
 
-    /// The head of a Cached room: told if it has moved.
-    pub fn handle_cached_head(&mut self, room: &RoomId, head: Position, messages: u64) {
+    /// The head of a Cached room: told if it has moved. Whether this user may know that of a private room, only its
+    /// authority can say, so that one is asked.
+    pub fn handle_cached_head(&mut self, room: &RoomId, head: Position, messages: u64, is_private: bool) {
         let Some(held) = self.rooms.get_mut(room).filter(|held| held.tier == Tier::Cached) else { return };
         if core::mem::replace(&mut held.head, head.seq) == head.seq {
             return;
+        }
+        if is_private {
+            let tier = Tier::Cached.wire().into();
+            let again = v1::SetTier { room_id: room.as_str().into(), tier, ..Default::default() };
+            return self.ask(room.clone(), RoomRequest::SetTier(again));
         }
         self.send(Frame::RoomStateSync(v1::RoomStateSync {
             message_type: v1::MessageType::Heartbeat.into(),

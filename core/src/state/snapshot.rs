@@ -1,3 +1,4 @@
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use prost::Message as _;
@@ -23,13 +24,20 @@ const LAYOUT: u8 = 1;
 const HEADER: usize = 1 + 8 + 4;
 
 impl RoomState {
-    /// The state as a message, to be stored or sent.
+    /// The state as a message, to be stored or sent. Of long messages it holds fewer than were asked for.
     pub fn snapshot(&self, receiver: SnapshotFor) -> v1::RoomSnapshot {
         let (messages, windows) = match receiver {
             SnapshotFor::Store => (self.timeline.len(), self.windows.as_ref()),
             SnapshotFor::Client { messages } => (messages, None),
         };
-        let skipped = self.timeline.len().saturating_sub(messages);
+        // The newest that fit: what is stored must open again, however long its messages are.
+        let mut bytes = 0;
+        let fits = |message: &&Arc<v1::Message>| {
+            bytes += message.encoded_len();
+            bytes <= limits::SNAPSHOT_TIMELINE_BYTES
+        };
+        let fitting = self.timeline.iter().rev().take(messages).take_while(fits).count();
+        let skipped = self.timeline.len() - fitting;
         v1::RoomSnapshot {
             fold_version: FOLD_VERSION,
             position: Some(self.position.wire()),
@@ -55,7 +63,9 @@ impl RoomState {
         let within = snapshot.members.len() <= limits::MEMBERS
             && snapshot.followings.len() <= limits::FOLLOWINGS
             && snapshot.notifications.len() <= limits::NOTIFICATIONS;
-        if snapshot.fold_version != FOLD_VERSION || !within {
+        let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
+        let countable = position.epoch < limits::INTEGER_BOUND && position.seq < limits::INTEGER_BOUND;
+        if snapshot.fold_version != FOLD_VERSION || !within || !countable {
             return Err(Code::Malformed);
         }
         let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;

@@ -9,6 +9,7 @@ pub mod invariants;
 pub mod model;
 pub mod network;
 pub mod node;
+mod serve;
 pub mod store;
 pub mod transition;
 pub mod world;
