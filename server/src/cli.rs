@@ -1,5 +1,6 @@
 //! The command line. `enfilade` alone serves; the rest is for operators.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -130,8 +131,13 @@ impl Settings {
 
 /// Runs what the command line asks for. The whole of `main`.
 pub fn run() -> ExitCode {
+    run_with(std::env::args_os())
+}
+
+/// The same with these arguments, of which the first is the program's name.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Prints help, version and mistakes itself; the code of a mistake is 2.
-    let Cli { command, settings } = Cli::parse();
+    let Cli { command, settings } = Cli::parse_from(arguments);
     let resolved = match settings.resolve() {
         Ok(resolved) => resolved,
         Err(problems) => {

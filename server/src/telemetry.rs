@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use enfilade_core::v1::server_frame::Body as Frame;
+use enfilade_core::{Code, v1};
 use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -77,8 +79,34 @@ pub async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
+/// Counts a frame that refuses something, by its code.
+pub(crate) fn count_refusal(frame: &v1::ServerFrame) {
+    let code = match &frame.body {
+        Some(Frame::Error(error)) => error.code,
+        Some(Frame::Rejection(rejection)) => rejection.code,
+        _ => return,
+    };
+    let name = Code::from_number(code).map_or("other", Code::name);
+    metrics::counter!("enfilade_refused_total", "code" => name).increment(1);
+}
+
+/// Counts a connection's end, by its close code.
+pub(crate) fn count_close(code: u16) {
+    let name = match (Code::from_number(code.into()), code) {
+        (Some(code), _) => code.name(),
+        // RFC 6455: protocol error, invalid data.
+        (None, 1002 | 1007) => "not_websocket",
+        (None, _) => "other",
+    };
+    metrics::counter!("enfilade_closed_total", "code" => name).increment(1);
+}
+
 fn describe() {
     metrics::gauge!("enfilade_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    describe_counter!("enfilade_bad_frames_total", "Frames that could not be decoded, by code");
+    describe_counter!("enfilade_refused_total", "Errors and rejections that were sent, by code");
+    describe_counter!("enfilade_closed_total", "Connections that ended, by close code");
+    describe_counter!("enfilade_room_failures_total", "Rooms that failed and were begun anew from the store");
     describe_counter!("enfilade_store_commits_total", "Transactions of the store that were synced to disk");
     describe_counter!("enfilade_store_requests_total", "Writes that the store has answered");
     describe_counter!("enfilade_store_failures_total", "Writes that the store could not do");

@@ -13,8 +13,6 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use prost::Message as _;
-
 pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
 pub use effect::{Appended, AuthorityConfig, ConnId, Effect, HistoryReader, Lane, Loaded, Reply, Timer};
 
@@ -23,7 +21,6 @@ use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{SnapshotFor, compress, decompress};
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
-use answer::ITEM_OVERHEAD;
 use outbox::Outbox;
 use recent::Recent;
 use sequence::InFlight;

@@ -2,6 +2,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
+use super::answer::ITEM_OVERHEAD;
 use crate::{limits, v1};
 
 /// The newest entries, to answer resumptions without the store.

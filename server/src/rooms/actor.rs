@@ -1,8 +1,8 @@
 //! One live room: its authority, and the task that does what the authority wants.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -21,69 +21,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
+use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomMessage, Rooms};
 use crate::net::{self, Frames};
 use crate::store::{self, StoreError};
+use crate::telemetry;
 
 /// Messages that are taken at a time, so that what they entail is batched.
 const MESSAGES_AT_ONCE: usize = 256;
-
-/// Runs the room's task until it is idle, and begins anew when it fails: the store has all that was acknowledged.
-pub(super) async fn supervise(rooms: Rooms, room: RoomId, alias: u32, messages: mpsc::Receiver<RoomMessage>) {
-    let subscribed = Subscribed::default();
-    let task = RoomTask::new(rooms.clone(), room.clone(), alias, subscribed.clone());
-    if let Err(failure) = tokio::spawn(task.run(messages)).await {
-        tracing::error!(%room, %failure, "a room has failed; its clients resume from the store");
-        metrics::counter!("enfilade_room_failures_total").increment(1);
-        rooms.forget(&room, alias);
-        // Their subscriptions end with the task, so they are told to come back.
-        for conn in subscribed.take() {
-            let (channels, fanout) = ([Tier::Active, Tier::Background], &rooms.shared.fanout);
-            channels.into_iter().for_each(|tier| fanout.unsubscribe(socket(conn), channel(alias, tier)));
-            let error = v1::Error {
-                code: Code::Internal.number(),
-                reason: Code::Internal.text().into(),
-                room_id: room.as_str().into(),
-                ..Default::default()
-            };
-            rooms.send(conn, net::Lane::Control, Frame::Error(error));
-        }
-    }
-}
-
-impl Rooms {
-    fn forget(&self, room: &RoomId, alias: u32) {
-        let mut table = self.table();
-        if table.get(room).is_some_and(|live| live.alias == alias) {
-            table.remove(room);
-        }
-    }
-
-    fn send(&self, conn: ConnId, lane: net::Lane, body: Frame) {
-        let conn = socket(conn);
-        let frame = v1::ServerFrame { body: Some(body) };
-        self.shared.fanout.send(conn, lane, encode_frame(conn.codec(), &frame));
-    }
-}
-
-/// The connections that a room's task has subscribed, known beyond the task's end.
-#[derive(Clone, Default)]
-struct Subscribed(Arc<Mutex<BTreeSet<ConnId>>>);
-
-impl Subscribed {
-    fn set(&self, conn: ConnId, subscribed: bool) {
-        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if subscribed {
-            set.insert(conn)
-        } else {
-            set.remove(&conn)
-        };
-    }
-
-    fn take(&self) -> BTreeSet<ConnId> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// What the store has answered.
 enum Answer {
@@ -99,12 +44,14 @@ enum Answer {
 /// How somebody within the server is given a room's state.
 type SnapshotSender = oneshot::Sender<Result<v1::RoomSnapshot, Code>>;
 
-struct RoomTask {
+/// One room's task.
+pub(super) struct RoomTask {
+    /// Who is told if the task fails.
+    pub(super) clients: Clients,
     rooms: Rooms,
     room: RoomId,
     alias: u32,
     authority: Authority,
-    subscribed: Subscribed,
     work: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// Callers within the server who wait for a submission.
     calls: HashMap<ConnId, oneshot::Sender<Result<Position, Refused>>>,
@@ -120,7 +67,7 @@ struct RoomTask {
 }
 
 impl RoomTask {
-    fn new(rooms: Rooms, room: RoomId, alias: u32, subscribed: Subscribed) -> RoomTask {
+    pub(super) fn new(rooms: Rooms, room: RoomId, alias: u32) -> RoomTask {
         let config = AuthorityConfig {
             node: rooms.shared.node.clone(),
             alias,
@@ -128,11 +75,11 @@ impl RoomTask {
         };
         let authority = Authority::new(room.clone(), config, random_seed(), now());
         RoomTask {
+            clients: Clients::default(),
             rooms,
             room,
             alias,
             authority,
-            subscribed,
             work: FuturesUnordered::new(),
             calls: HashMap::new(),
             pages: HashMap::new(),
@@ -143,7 +90,8 @@ impl RoomTask {
         }
     }
 
-    async fn run(mut self, mut messages: mpsc::Receiver<RoomMessage>) {
+    /// Runs until the room is idle, or the store can't give it.
+    pub(super) async fn run(&mut self, messages: &mut mpsc::Receiver<RoomMessage>) {
         let mut batch = Vec::with_capacity(MESSAGES_AT_ONCE);
         let mut stopping = self.rooms.shared.stopping.subscribe();
         let mut idle_since = Instant::now();
@@ -158,7 +106,9 @@ impl RoomTask {
                 idle_since = Instant::now();
             }
             let may_end = is_idle && (is_stopping || idle_since.elapsed() >= IDLE);
-            if (may_end || (is_stopping && self.is_settled())) && self.end(&mut messages) {
+            if (may_end || (is_stopping && self.is_settled()))
+                && self.rooms.forget_when_empty(&self.room, self.alias, messages)
+            {
                 return;
             }
             let deadline = self.authority.next_deadline().map(|(at, _)| until(at));
@@ -170,6 +120,8 @@ impl RoomTask {
                     if count == 0 {
                         return;
                     }
+                    // All of them, because a failure loses those that were not handled too.
+                    batch.iter().for_each(|message| self.clients.note(message));
                     batch.drain(..).for_each(|message| self.handle_message(message));
                 }
                 () = sleep_until(wake), if wake.is_some() => self.authority.handle_timeout(now()),
@@ -187,20 +139,8 @@ impl RoomTask {
         self.work.is_empty() && self.calls.is_empty() && self.pages.is_empty() && self.readers.is_empty()
     }
 
-    /// Leaves the table unless a message has come in the meantime.
-    fn end(&self, messages: &mut mpsc::Receiver<RoomMessage>) -> bool {
-        let mut table = self.rooms.table();
-        if !messages.is_empty() {
-            return false;
-        }
-        if table.get(&self.room).is_some_and(|live| live.alias == self.alias) {
-            table.remove(&self.room);
-        }
-        true
-    }
-
     /// Everybody who waits is told; the next request begins anew.
-    fn end_broken(mut self, mut messages: mpsc::Receiver<RoomMessage>) {
+    fn end_broken(&mut self, messages: &mut mpsc::Receiver<RoomMessage>) {
         let code = self.broken.unwrap_or(Code::Internal);
         self.rooms.forget(&self.room, self.alias);
         messages.close();
@@ -247,6 +187,8 @@ impl RoomTask {
                 self.authority.handle_delivered(delivery, settled)
             }
             RoomMessage::Hint { head } => self.authority.handle_hint(head),
+            #[cfg(test)]
+            RoomMessage::Fail => panic!("as the test wants it"),
         }
     }
 
@@ -261,6 +203,8 @@ impl RoomTask {
         match effect {
             Effect::Send { conn, lane: _, frame } if conn.0 >= CALLERS => self.answer_caller(conn, *frame),
             Effect::Send { conn, lane: l, frame } => {
+                self.clients.answered(conn, frame.body.as_ref());
+                telemetry::count_refusal(&frame);
                 let conn = socket(conn);
                 fanout.send(conn, lane(l), encode_frame(conn.codec(), &frame));
             }
@@ -278,7 +222,6 @@ impl RoomTask {
                 if let Some(tier) = tier {
                     fanout.subscribe(socket(conn), channel(self.alias, tier));
                 }
-                self.subscribed.set(conn, tier.is_some());
             }
             Effect::Deliver { to, reply, body } => {
                 // Where the other room is overloaded, the delivery is repeated.
@@ -430,7 +373,9 @@ impl RoomTask {
         }
         for (conn, request) in std::mem::take(&mut self.lists) {
             let list = self.rooms.directory().page(self.authority.state().inbox(), &request);
-            self.rooms.send(conn, net::Lane::Control, Frame::RoomList(list));
+            let list = Frame::RoomList(list);
+            self.clients.answered(conn, Some(&list));
+            self.rooms.send(conn, net::Lane::Control, list);
         }
     }
 

@@ -241,39 +241,4 @@ impl Rows {
 }
 
 #[cfg(test)]
-mod tests {
-    use enfilade_core::RoomState;
-
-    use super::*;
-
-    fn pages(directory: &Directory, mut request: v1::RoomListRequest) -> Vec<String> {
-        let state = RoomState::replica(RoomId::new("inbox:ada").expect("an id"));
-        let mut rooms = Vec::new();
-        loop {
-            let page = directory.page(state.inbox(), &request);
-            let is_last = if request.since > 0 { page.rooms.is_empty() } else { page.next.is_empty() };
-            request.since = if request.since > 0 { page.revision } else { 0 };
-            request.cursor.clone_from(&page.next);
-            let frame = v1::ServerFrame { body: Some(v1::server_frame::Body::RoomList(page.clone())) };
-            assert!(frame.encoded_len() <= limits::FRAME_BYTES, "{} rows", page.rooms.len());
-            rooms.extend(page.rooms.into_iter().map(|row| row.room_id));
-            if is_last {
-                return rooms;
-            }
-        }
-    }
-
-    #[test]
-    fn pages_fit_into_frames_however_long_the_last_messages_are() {
-        let directory = Directory::new(1);
-        let ids: Vec<String> = (100..250).map(|number| format!("room-{number}")).collect();
-        for (number, id) in ids.iter().enumerate() {
-            let text = "\u{10ffff}".repeat(if number % 3 == 0 { limits::TEXT_CHARS } else { 1 });
-            let last_message = Some(v1::Message { text, ..Default::default() });
-            directory.update(v1::RoomSummary { room_id: id.clone(), last_message, ..Default::default() });
-        }
-        assert_eq!(pages(&directory, v1::RoomListRequest::default()), ids);
-        let since = v1::RoomListRequest { since: 2, ..Default::default() };
-        assert_eq!(pages(&directory, since), ids[1..]);
-    }
-}
+mod tests;

@@ -8,15 +8,19 @@ use std::time::Duration;
 use enfilade_core::authority::{ConnId, Reply, RoomRequest};
 use enfilade_core::op::Body;
 use enfilade_core::policy::Actor;
+use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, Position, RoomId, v1};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::net::Fanout;
+use crate::net::{self, Fanout};
 use crate::store::SharedStore;
 
 mod actor;
 mod directory;
 mod encode;
+mod supervise;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use actor::now;
 pub use directory::Directory;
@@ -49,6 +53,9 @@ pub(crate) enum RoomMessage {
     Delivered { delivery: u64, settled: bool },
     /// The log has probably grown.
     Hint { head: Position },
+    /// The task panics.
+    #[cfg(test)]
+    Fail,
 }
 
 /// Why the server refused an operation.
@@ -250,10 +257,37 @@ impl Rooms {
         live.mailbox.try_send(message).map_err(|_| Code::Overloaded)
     }
 
+    /// Sends a frame to one connection.
+    fn send(&self, conn: ConnId, lane: net::Lane, body: Frame) {
+        let conn = encode::socket(conn);
+        let frame = v1::ServerFrame { body: Some(body) };
+        self.shared.fanout.send(conn, lane, encode_frame(conn.codec(), &frame));
+    }
+
+    /// Takes the task out of the table.
+    fn forget(&self, room: &RoomId, alias: u32) {
+        let mut table = self.table();
+        if table.get(room).is_some_and(|live| live.alias == alias) {
+            table.remove(room);
+        }
+    }
+
+    /// Takes the task out of the table unless a message has come in the meantime.
+    fn forget_when_empty(&self, room: &RoomId, alias: u32, messages: &mpsc::Receiver<RoomMessage>) -> bool {
+        let mut table = self.table();
+        if !messages.is_empty() {
+            return false;
+        }
+        if table.get(room).is_some_and(|live| live.alias == alias) {
+            table.remove(room);
+        }
+        true
+    }
+
     fn start(&self, room: RoomId) -> Live {
         let (mailbox, messages) = mpsc::channel(MAILBOX);
         let alias = self.shared.next_alias.fetch_add(1, Ordering::Relaxed);
-        self.shared.runtime.spawn(actor::supervise(self.clone(), room, alias, messages));
+        self.shared.runtime.spawn(supervise::supervise(self.clone(), room, alias, messages));
         Live { mailbox, alias }
     }
 
