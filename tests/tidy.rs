@@ -52,8 +52,7 @@ const NOT_IN_CORE: &[(&str, &str)] = &[
 const MAX_LINES: usize = 600;
 
 /// Files that are one story all the same, and why.
-const LONG_FILES: &[(&str, &str)] =
-    &[("tests/src/sim/world.rs", "every party of the simulation and what passes between them, step by step")];
+const LONG_FILES: &[(&str, &str)] = &[];
 
 const SOURCE: &[&str] = &["rs", "ts", "tsx", "mts", "mjs", "js", "kt", "swift", "css", "proto", "sh"];
 

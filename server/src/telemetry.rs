@@ -92,11 +92,11 @@ pub(crate) fn count_refusal(frame: &v1::ServerFrame) {
 
 /// Counts a connection's end, by its close code.
 pub(crate) fn count_close(code: u16) {
-    let name = match (Code::from_number(code.into()), code) {
-        (Some(code), _) => code.name(),
-        // RFC 6455: protocol error, invalid data.
-        (None, 1002 | 1007) => "not_websocket",
-        (None, _) => "other",
+    let name = match code {
+        // RFC 6455: protocol error, invalid data. The numbers below 4000 of the registry travel in frames alone.
+        1002 | 1007 => "not_websocket",
+        ..4000 => "other",
+        _ => Code::from_number(code.into()).map_or("other", Code::name),
     };
     metrics::counter!("enfilade_closed_total", "code" => name).increment(1);
 }

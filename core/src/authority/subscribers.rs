@@ -149,7 +149,10 @@ impl Authority {
             chunk.push(wire);
         }
         self.tell_active(chunk);
-        if self.subscribers.has(Tier::Background) && self.timers.background.is_none() {
+        if !self.subscribers.has(Tier::Background) {
+            // Whoever comes is told of it by the projection.
+            self.subscribers.news = News::default();
+        } else if self.timers.background.is_none() {
             self.timers.background = Some(now + limits::BACKGROUND_INTERVAL);
         }
     }

@@ -243,13 +243,13 @@ fn after_a_burst_the_next_one_is_gathered_before_it_is_appended() {
     };
     // The first burst is not foreseen; the second is.
     assert_eq!(send(&mut room, 2..=9), [1, 7]);
-    assert_eq!(send(&mut room, 10..=17), []);
+    assert!(send(&mut room, 10..=17).is_empty());
     assert_eq!(room.authority.next_deadline(), Some((room.now + limits::GATHER, Timer::Gather)));
     room.now = room.now + limits::GATHER;
     room.authority.handle_timeout(room.now);
     assert_eq!(send(&mut room, 18..=17), [8]);
     // What comes alone afterwards waits once more, and then not at all.
-    assert_eq!(send(&mut room, 18..=18), []);
+    assert!(send(&mut room, 18..=18).is_empty());
     room.now = room.now + limits::GATHER;
     room.authority.handle_timeout(room.now);
     assert_eq!(send(&mut room, 19..=18), [1]);
@@ -412,6 +412,19 @@ fn background_is_told_once_a_second_whatever_the_rate() {
     let Some(Data::StateUpdate(update)) = &syncs(&effects)[0].data else { panic!() };
     assert_eq!((syncs(&effects).len(), update.recent.len(), update.messages), (1, 50, Some(100)));
     assert_eq!(update.recent.last().unwrap().ordinal, 100);
+}
+
+#[test]
+fn what_was_there_before_somebody_came_is_not_told_again() {
+    let mut room = Room::with_two();
+    room.submit("ada", submit(1, 2, post("before", &[])));
+    room.set_tier(9, "bob", want(Tier::Background, None));
+    room.submit("ada", submit(1, 3, post("after", &[])));
+    room.now = Millis(limits::BACKGROUND_INTERVAL);
+    room.authority.handle_timeout(room.now);
+    let effects = room.run();
+    let Some(Data::StateUpdate(update)) = &syncs(&effects)[0].data else { panic!() };
+    assert_eq!(update.recent.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["after"]);
 }
 
 #[test]
