@@ -84,8 +84,8 @@ pub fn is_member(store: &Store, user: &str, room: &RoomId) -> bool {
         Some(Body::Leave(_)) => Some(false),
         _ => None,
     };
-    let own = entries(store, room).into_iter().filter(|entry| entry.author == user);
-    own.filter_map(|entry| membership(&entry)).last().unwrap_or(false)
+    let mut newest_first = entries(store, room).into_iter().rev().filter(|entry| entry.author == user);
+    newest_first.find_map(|entry| membership(&entry)).unwrap_or(false)
 }
 
 /// How many messages beyond that mention the user, who was a member when they were posted.
