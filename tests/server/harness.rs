@@ -194,6 +194,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What a client has received.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "held one at a time, never in numbers")]
 pub enum Got {
     Frame(Frame),
     /// The server has closed, with this code; `None` when the socket just ended.
