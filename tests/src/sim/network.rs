@@ -39,6 +39,19 @@ pub enum Arrival {
     Restart { node: usize },
 }
 
+impl Arrival {
+    /// Whether it goes to this client, or comes of its wish for a socket.
+    pub(super) fn is_for_client(&self, of: usize) -> bool {
+        match self {
+            Arrival::Open { client, .. }
+            | Arrival::Opened { client, .. }
+            | Arrival::Closed { client, .. }
+            | Arrival::ToClient { client, .. } => *client == of,
+            _ => false,
+        }
+    }
+}
+
 /// What a node asks of the store.
 #[derive(Clone, Debug)]
 pub enum Request {

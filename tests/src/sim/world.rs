@@ -195,6 +195,8 @@ impl World {
             Transition::Online { client } => self.online(client),
             Transition::CrashClient { client } => {
                 self.cut_silently(client);
+                // Nothing reaches an app that is gone, and the next one numbers its sockets anew.
+                self.network.lose(|arrival| arrival.is_for_client(client));
                 let seed = self.rng.next_u64();
                 self.clients[client].crash(seed, self.now);
                 self.serve_client(client);
