@@ -238,6 +238,13 @@ impl Authority {
     }
 
     fn conclude(&mut self, submission: Submission, outcome: Outcome) {
+        let outcome = match outcome {
+            // Putting off what is in the log would hold back what follows for ever: its client may have seen the entry.
+            Outcome::Refused(refusal) if refusal.code.retry() == Retry::Later => {
+                self.logged_at(&submission).map_or(outcome, Outcome::At)
+            }
+            outcome => outcome,
+        };
         match (submission.from, outcome) {
             (From::Connection(conn), Outcome::Refused(refusal)) => {
                 self.subscribers.hold_back(conn, submission.op_id, refusal);
@@ -264,6 +271,15 @@ impl Authority {
                 };
                 self.effects.push_back(Effect::Delivered { reply, settled });
             }
+        }
+    }
+
+    /// Where the operation is in the log, as far as is known.
+    fn logged_at(&self, submission: &Submission) -> Option<u64> {
+        let windows = self.confirmed.windows()?;
+        match windows.seen(submission.actor.user(), submission.op_id, &submission.op) {
+            Seen::Duplicate(seq) => Some(seq),
+            _ => None,
         }
     }
 

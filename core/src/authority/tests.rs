@@ -346,6 +346,20 @@ fn after_a_failed_append_the_log_is_read_before_anything_else() {
 }
 
 #[test]
+fn what_is_in_the_log_is_acknowledged_even_while_the_store_does_not_answer() {
+    let mut room = Room::with_two();
+    room.submit("ada", submit(1, 2, post("hello", &[])));
+    let (ada, now) = (actor("ada"), room.now);
+    room.authority.submit(ConnId(1), &ada, submit(1, 3, post("lost", &[])), now);
+    assert!(matches!(room.authority.poll_effect(), Some(Effect::Append { .. })));
+    room.authority.handle_appended(Appended::Failed, now);
+    room.run();
+    // Ada comes back on another connection, and repeats what was not acknowledged there.
+    room.authority.submit(ConnId(9), &ada, submit(1, 2, post("hello", &[])), now);
+    assert_eq!(acks(&room.run()), [(2, 3)]);
+}
+
+#[test]
 fn opening_a_room_is_a_recovery_from_the_position_held() {
     let mut room = Room::with_two();
     for counter in 2..=6 {
