@@ -2,7 +2,7 @@
 // idle connection cost. Arguments go to the runner (`npm run peers -- --help`). It takes minutes; let nothing else run.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { arch, cpus, platform, release } from "node:os";
 import { join } from "node:path";
 import { build, serverBinary } from "./lib/build.mjs";
@@ -28,7 +28,11 @@ try {
   process.exit(1);
 }
 
-const bun = join(folder, "node_modules/@oven", `bun-${platform()}-${arch()}`, "bin/bun");
+// The package's installer puts the binary in place of its launcher; where scripts are off, it stays where it came.
+const bun = [
+  join(folder, "node_modules/@oven", `bun-${platform()}-${arch()}`, "bin/bun"),
+  join(folder, "node_modules/bun/bin/bun.exe"),
+].find((path) => existsSync(path));
 // The load client does not answer heartbeats, so their deadline is set beyond the measurement.
 const enfilade = `${serverBinary} serve --listen 127.0.0.1:{port} --data-dir {data} --log-level error \
 --set heartbeat_interval_ms=300000`;
