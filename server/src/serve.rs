@@ -11,11 +11,11 @@ use enfilade_core::authority::ConnectionConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::auth::Tokens;
+use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
-use crate::rooms::{Directory, Rooms, now};
+use crate::rooms::{Directory, Rooms};
 use crate::session::{self, Session, Sessions};
 use crate::store::{EmbeddedStore, Options as StoreOptions, SharedStore};
 

@@ -10,9 +10,9 @@ use enfilade_core::policy::Actor;
 use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, Millis, Position, RoomId, UserId, v1, wire};
 
-use crate::auth::Tokens;
+use crate::auth::{Tokens, now};
 use crate::net::{self, Codec, ConnMeta, EVERYBODY, Fanout, Handler, Lane, ShardContext};
-use crate::rooms::{Rooms, encode_frame, now};
+use crate::rooms::{Rooms, encode_frame};
 use crate::telemetry;
 
 /// What all shards share.

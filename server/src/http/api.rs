@@ -16,7 +16,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::Api;
 use super::error::{ApiError, ErrorBody};
-use crate::rooms::now;
+use crate::auth::now;
 
 type Answer<T> = Result<T, ApiError>;
 

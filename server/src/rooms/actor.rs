@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::authority::{
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
 use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomMessage, Rooms};
+use crate::auth::now;
 use crate::net::{self, Frames};
 use crate::store::{self, StoreError};
 use crate::telemetry;
@@ -414,12 +415,6 @@ impl Drop for RoomTask {
     fn drop(&mut self) {
         metrics::counter!("enfilade_rooms_ended_total").increment(1);
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(since.as_millis() as u64)
 }
 
 fn until(at: Millis) -> Instant {

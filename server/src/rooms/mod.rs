@@ -22,7 +22,6 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use actor::now;
 pub use directory::Directory;
 pub use encode::{channel, encode_frame};
 

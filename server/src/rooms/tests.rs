@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
-use crate::auth::Tokens;
+use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
 use crate::net::{Net, NetConfig, accept, upgrade};
 use crate::session::{Session, Sessions};
