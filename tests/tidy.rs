@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-ffi", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-server", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-peers", &["enfilade-proto"]),
+    ("enfilade-studies", &["enfilade-core"]),
     ("enfilade-wasm-bindgen", &[]),
     ("enfilade-uniffi-bindgen", &[]),
 ];

@@ -1,0 +1,17 @@
+//! What policies are measured on: made-up people who move between rooms, and the best that any cache could do.
+//!
+//! Every trace is a list of room numbers and follows from family, seed and length alone, on every platform: there is no
+//! float whose last bit could differ. The families and seeds that policies are tuned on are not those that results are
+//! reported on.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "offline study, on rooms that it numbers"
+)]
+
+mod belady;
+mod families;
+mod people;
+
+pub use belady::belady_hits;
+pub use families::{FAMILIES, Family, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
