@@ -33,6 +33,7 @@ kinds!(CLIENT_KINDS, client_kind, client_frame::Body {
     TokenRefresh "token_refresh"
     Heartbeat "heartbeat"
     RoomList "room_list"
+    TimeRequest "time_request"
 });
 
 kinds!(SERVER_KINDS, server_kind, server_frame::Body {
@@ -46,6 +47,7 @@ kinds!(SERVER_KINDS, server_kind, server_frame::Body {
     Error "error"
     Heartbeat "heartbeat"
     RoomList "room_list"
+    TimeReply "time_reply"
 });
 
 kinds!(OP_KINDS, op_kind, op::Body {
@@ -55,10 +57,39 @@ kinds!(OP_KINDS, op_kind, op::Body {
     Join "join"
     Leave "leave"
     PostMessage "post_message"
+    EditMessage "edit_message"
+    DeleteMessage "delete_message"
+    React "react"
+    Pin "pin"
+    PutElements "put_elements"
+    SetTeams "set_teams"
+    JoinTeam "join_team"
+    LeaveTeam "leave_team"
+    AddScore "add_score"
+    ResetScores "reset_scores"
+    SetRole "set_role"
+    Kick "kick"
+    Ban "ban"
+    Mute "mute"
+    Invite "invite"
+    SetBadges "set_badges"
+    SetPermissions "set_permissions"
+    SetConflictMode "set_conflict_mode"
+    RaiseFoldVersion "raise_fold_version"
     FollowRoom "follow_room"
     UnfollowRoom "unfollow_room"
     Notify "notify"
     SetReadMarker "set_read_marker"
+    RequestFriend "request_friend"
+    AnswerFriend "answer_friend"
+    RemoveFriend "remove_friend"
+    BlockUser "block_user"
+    FollowUser "follow_user"
+    SetStatus "set_status"
+    FriendNews "friend_news"
+    FriendStatus "friend_status"
+    AddConflict "add_conflict"
+    ResolveConflict "resolve_conflict"
 });
 
 kinds!(DATA_KINDS, data_kind, room_state_sync::Data {

@@ -64,6 +64,36 @@ fn check(body: &Body) -> Result<(), Code> {
             RoomId::new(&marker.room_id)?;
             if marker.ordinal < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
         }
+        // Not folded yet.
+        Body::EditMessage(_)
+        | Body::DeleteMessage(_)
+        | Body::React(_)
+        | Body::Pin(_)
+        | Body::PutElements(_)
+        | Body::SetTeams(_)
+        | Body::JoinTeam(_)
+        | Body::LeaveTeam(_)
+        | Body::AddScore(_)
+        | Body::ResetScores(_)
+        | Body::SetRole(_)
+        | Body::Kick(_)
+        | Body::Ban(_)
+        | Body::Mute(_)
+        | Body::Invite(_)
+        | Body::SetBadges(_)
+        | Body::SetPermissions(_)
+        | Body::SetConflictMode(_)
+        | Body::RaiseFoldVersion(_)
+        | Body::RequestFriend(_)
+        | Body::AnswerFriend(_)
+        | Body::RemoveFriend(_)
+        | Body::BlockUser(_)
+        | Body::FollowUser(_)
+        | Body::SetStatus(_)
+        | Body::FriendNews(_)
+        | Body::FriendStatus(_)
+        | Body::AddConflict(_)
+        | Body::ResolveConflict(_) => Err(Code::InvalidOp),
     }
 }
 

@@ -67,6 +67,30 @@ codes! {
     1014 ClientIdTaken "client_id_taken" Never "That client id belongs to another user.";
     1015 InvalidRequest "invalid_request" Never "The request has a field that is missing or out of range.";
     1016 NoSuchMessage "no_such_message" Never "There is no such message.";
+    1017 ConflictKept "conflict_kept" Never "Somebody else changed the same; both versions wait in the conflict inbox for a choice.";
+    1018 Banned "banned" Never "You are banned from the room.";
+    1019 Muted "muted" Never "You are muted in the room.";
+    1020 SubscriberOnly "subscriber_only" Never "Only subscribers may write here.";
+    1021 FollowerOnly "follower_only" Never "Only followers of the room's owner may write here.";
+    1022 EmoteOnly "emote_only" Never "Only emotes may be written here.";
+    1023 MapFull "map_full" Never "The room's map is as large as it may be.";
+    1024 ElementTooLarge "element_too_large" Never "The element is larger than the limit.";
+    1025 ElementOutdated "element_outdated" Never "The register holds a newer version already.";
+    1026 UnknownTeam "unknown_team" Never "There is no such team.";
+    1027 UnknownUser "unknown_user" Never "There is no such member, request or friend.";
+    1028 Blocked "blocked" Never "One of the two users has blocked the other.";
+    1029 TooManyFriends "too_many_friends" Never "The list of friends is as long as it may be.";
+    1030 TooManyReactions "too_many_reactions" Never "The message has as many reactions as it may.";
+    1031 TooManyPins "too_many_pins" Never "The room has as many pinned messages as it may.";
+    1032 UnknownConflict "unknown_conflict" Never "There is no such conflict, or it was resolved already.";
+    1033 InvalidTransition "invalid_transition" Never "The room can't go from its tier to that one.";
+    1034 SnapshotDamaged "snapshot_damaged" Never "The stored snapshot is damaged or truncated; the room is loaded afresh.";
+    1035 SnapshotTooNew "snapshot_too_new" Never "The stored snapshot is of a newer version; the room is loaded afresh.";
+    1036 SnapshotOfAnotherRoom "snapshot_of_another_room" Never "The stored snapshot is of another room; the room is loaded afresh.";
+    1037 TraceDamaged "trace_damaged" Never "The trace is damaged or truncated.";
+    1038 TraceTooNew "trace_too_new" Never "The trace is of a newer version.";
+    1039 ModelDamaged "model_damaged" Never "What was learned is damaged, truncated or of a newer version; learning starts afresh.";
+    1040 TeamFull "team_full" Never "There are as many teams or players as there may be.";
 
     2000 RateLimited "rate_limited" Later "Too many requests.";
     2001 SlowMode "slow_mode" Later "Slow mode is on: wait before the next message.";
@@ -79,6 +103,7 @@ codes! {
     3001 PositionAhead "position_ahead" Resync "The position is beyond the end of the room's log.";
     3002 TooFarBehind "too_far_behind" Resync "Too much has happened since; here is the whole state.";
     3003 DigestMismatch "digest_mismatch" Resync "Client and server hold different states; here is the server's.";
+    3004 OverBudget "over_budget" Resync "The room was put into a lower tier, because it took more than its budget.";
 
     3500 TokenExpired "token_expired" NewToken "The token has expired.";
     3501 TokenInvalid "token_invalid" NewToken "The token is not one of this server's.";

@@ -390,7 +390,13 @@ impl Client {
     pub async fn history(&mut self, room: &str, before_seq: u64, limit: u32) -> v1::HistoryPage {
         self.requests += 1;
         let request_id = self.requests;
-        self.ask(Ask::History(v1::HistoryRequest { request_id, room_id: room.into(), before_seq, limit }));
+        self.ask(Ask::History(v1::HistoryRequest {
+            request_id,
+            room_id: room.into(),
+            before_seq,
+            limit,
+            ..Default::default()
+        }));
         self.expect(|frame| match frame {
             Frame::HistoryPage(page) if page.request_id == request_id => Some(page.clone()),
             _ => None,
@@ -449,7 +455,7 @@ pub fn encode(codec: Codec, request: Ask) -> Message {
 }
 
 pub fn want(room: &str, tier: Tier, base: Option<v1::Position>) -> v1::SetTier {
-    v1::SetTier { room_id: room.into(), tier: tier.wire().into(), base, seen: None }
+    v1::SetTier { room_id: room.into(), tier: tier.wire().into(), base, seen: None, ..Default::default() }
 }
 
 pub fn position(sync: &v1::RoomStateSync) -> v1::Position {

@@ -58,7 +58,7 @@ impl Authority {
             }
             Tier::Cached | Tier::Unloaded => {
                 let heartbeat =
-                    v1::RoomHeartbeat { messages: self.confirmed.timeline().head(), state_digest: None };
+                    v1::RoomHeartbeat { messages: self.confirmed.timeline().head(), ..Default::default() };
                 let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
                 self.answer(conn, tier, sync);
             }
@@ -116,8 +116,15 @@ impl Authority {
         if self.must_wait() || self.readable(actor).is_err() {
             return;
         }
-        let item =
-            v1::SignalItem { user: actor.user().into(), client, kind: signal.kind, payload: signal.payload };
+        let item = v1::SignalItem {
+            user: actor.user().into(),
+            client,
+            kind: signal.kind,
+            payload: signal.payload,
+            class: signal.class,
+            key: signal.key,
+            at: signal.at,
+        };
         let signals = v1::Signals {
             alias: self.config.alias,
             signals: alloc::vec![item],
@@ -290,6 +297,7 @@ fn message(entry: Entry) -> Option<v1::Message> {
         text: post.text,
         mentions: post.mentions,
         reply_to: post.reply_to,
+        ..Default::default()
     })
 }
 

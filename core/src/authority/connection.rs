@@ -189,7 +189,7 @@ impl Connection {
             // Nothing can be asked before the token is known to be good; a client that does is answered in order,
             // because the host verifies before it hands in the next frame.
             (Phase::Verifying(_), Some(_)) => self.close(Code::HelloExpected),
-            (Phase::Open, Some(request)) => self.handle_request(request, config),
+            (Phase::Open, Some(request)) => self.handle_request(request, config, now),
         }
     }
 
@@ -262,7 +262,7 @@ impl Connection {
             room_id: room.as_str().into(),
             epoch: head.epoch,
             sequence_number: head.seq,
-            data: Some(Data::Heartbeat(v1::RoomHeartbeat { messages, state_digest: None })),
+            data: Some(Data::Heartbeat(v1::RoomHeartbeat { messages, ..Default::default() })),
             ..Default::default()
         }));
     }
@@ -291,7 +291,7 @@ impl Connection {
         self.phase = Phase::Verifying(Box::new(hello));
     }
 
-    fn handle_request(&mut self, request: Request, config: &ConnectionConfig) {
+    fn handle_request(&mut self, request: Request, config: &ConnectionConfig, now: Millis) {
         match request {
             // Handled before.
             Request::Hello(_) => {}
@@ -317,6 +317,9 @@ impl Connection {
             }
             Request::Heartbeat(_) => {}
             Request::RoomList(request) => self.effects.push_back(ConnectionEffect::RoomList(request)),
+            Request::TimeRequest(request) => {
+                self.send(Frame::TimeReply(v1::TimeReply { sent: request.sent, time: now.0 }));
+            }
         }
     }
 
@@ -384,6 +387,7 @@ impl Connection {
                 live_rooms: config.live_rooms as u32,
                 cached_rooms: config.cached_rooms as u32,
                 in_flight: limits::IN_FLIGHT as u32,
+                ..Default::default()
             }),
             heartbeat_interval: config.heartbeat_interval as u32,
             reconnect_min: config.reconnect_min as u32,

@@ -101,6 +101,7 @@ fn entailed(room: &RoomState, entry: &Entry) -> Vec<(UserId, Body)> {
                     author_name: entry.author_name.clone(),
                     excerpt: text::excerpt(&post.text).into(),
                     at: entry.at.0,
+                    ..Default::default()
                 };
                 Some((UserId::new(user).ok()?, Body::Notify(notify)))
             };

@@ -259,6 +259,7 @@ impl Authority {
         let heartbeat = v1::RoomHeartbeat {
             messages: self.confirmed.timeline().head(),
             state_digest: Some(self.confirmed.digest().value()),
+            ..Default::default()
         };
         let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
         self.broadcast(Tier::Active, Lane::State, Frame::RoomStateSync(sync.clone()));

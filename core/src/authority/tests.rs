@@ -375,6 +375,7 @@ fn all_history(room: &mut Room) -> Vec<u64> {
             room_id: "lobby".into(),
             before_seq,
             limit: limits::HISTORY_PAGE as u32,
+            ..Default::default()
         };
         room.authority.history(ConnId(1), &actor("bob"), request);
         let mut effects = room.run();

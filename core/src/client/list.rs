@@ -137,7 +137,13 @@ impl Client {
 
     fn ask_before(&mut self, id: &RoomId, before_seq: u64, limit: u32) {
         let request_id = self.next_request();
-        let request = v1::HistoryRequest { request_id, room_id: id.as_str().into(), before_seq, limit };
+        let request = v1::HistoryRequest {
+            request_id,
+            room_id: id.as_str().into(),
+            before_seq,
+            limit,
+            ..Default::default()
+        };
         let bytes = self.send(v1::client_frame::Body::History(request));
         let room = self.room_mut(id);
         room.history = History { asked: Some(request_id), before_seq, limit, is_exhausted: false };

@@ -473,7 +473,7 @@ impl Client {
             Some(Frame::HistoryPage(page)) if is_welcomed => self.take_history(page, bytes),
             Some(Frame::RoomList(page)) if is_welcomed => self.take_rooms(page, now),
             // Nothing shows signals yet.
-            Some(Frame::Signals(_)) => {}
+            Some(Frame::Signals(_) | Frame::TimeReply(_)) => {}
             Some(
                 Frame::RoomStateSync(_)
                 | Frame::Ack(_)

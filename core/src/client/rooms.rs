@@ -343,6 +343,7 @@ impl Client {
             tier: tier.wire().into(),
             base: base.map(Position::wire),
             seen: seen.map(Position::wire),
+            ..Default::default()
         })
     }
 

@@ -144,6 +144,7 @@ impl Inbox {
             author_name: notify.author_name.clone(),
             excerpt: notify.excerpt.clone(),
             at: notify.at,
+            ..Default::default()
         });
         if self.notifications.len() > limits::NOTIFICATIONS {
             self.notifications.pop_front();

@@ -47,6 +47,7 @@ impl Members {
             role: role.into(),
             joined_at: entry.at.0,
             posted_at: 0,
+            ..Default::default()
         };
         if let Some(old) = self.by_user.get(&entry.author) {
             member = v1::Member { name: member.name, ..old.clone() };

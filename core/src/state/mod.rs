@@ -185,6 +185,37 @@ impl RoomState {
                 self.members.posted(&entry.author, entry.at);
                 self.timeline.append(entry, post, &mut changes);
             }
+            Some(
+                Body::EditMessage(_)
+                | Body::DeleteMessage(_)
+                | Body::React(_)
+                | Body::Pin(_)
+                | Body::PutElements(_)
+                | Body::SetTeams(_)
+                | Body::JoinTeam(_)
+                | Body::LeaveTeam(_)
+                | Body::AddScore(_)
+                | Body::ResetScores(_)
+                | Body::SetRole(_)
+                | Body::Kick(_)
+                | Body::Ban(_)
+                | Body::Mute(_)
+                | Body::Invite(_)
+                | Body::SetBadges(_)
+                | Body::SetPermissions(_)
+                | Body::SetConflictMode(_)
+                | Body::RaiseFoldVersion(_)
+                | Body::RequestFriend(_)
+                | Body::AnswerFriend(_)
+                | Body::RemoveFriend(_)
+                | Body::BlockUser(_)
+                | Body::FollowUser(_)
+                | Body::SetStatus(_)
+                | Body::FriendNews(_)
+                | Body::FriendStatus(_)
+                | Body::AddConflict(_)
+                | Body::ResolveConflict(_),
+            ) => {}
             Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
             | None => {
                 if let Some(body) = &entry.body {

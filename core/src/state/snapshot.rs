@@ -52,6 +52,7 @@ impl RoomState {
             notifications: self.inbox.notifications().cloned().collect(),
             windows: windows.map(Windows::wire).unwrap_or_default(),
             member_count: self.members.len() as u32,
+            ..Default::default()
         }
     }
 

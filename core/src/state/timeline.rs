@@ -86,6 +86,7 @@ impl Timeline {
             text: post.text.clone(),
             mentions: post.mentions.clone(),
             reply_to: post.reply_to,
+            ..Default::default()
         });
         changes.push(Change::MessageAdded(self.head));
         if self.window.len() > limits::ACTIVE_MESSAGES {

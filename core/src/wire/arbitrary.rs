@@ -105,8 +105,7 @@ macro_rules! lists {
 }
 
 lists! {
-    String u64 v1::ClientWindow v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser
-    v1::RecentOp v1::RoomSummary v1::SetTier v1::SignalItem
+    String u64 i32 v1::ClientWindow v1::Conflict v1::ConflictRule v1::Contact v1::Element v1::ElementChange v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser v1::Reaction v1::RecentOp v1::RolePermissions v1::RoomSummary v1::Sanction v1::Score v1::SetTier v1::SignalItem v1::Team v1::TierBudget
 }
 
 macro_rules! any {
@@ -159,13 +158,13 @@ impl Any for v1::RoomStateSync {
 }
 
 one_of! {
-    v1::client_frame::Body { Hello SetTier Submit Signal History TokenRefresh Heartbeat RoomList }
+    v1::client_frame::Body { Hello SetTier Submit Signal History TokenRefresh Heartbeat RoomList TimeRequest }
     v1::server_frame::Body {
-        Welcome RoomStateSync Ack Rejection Signals HistoryPage Advice Error Heartbeat RoomList
+        Welcome RoomStateSync Ack Rejection Signals HistoryPage Advice Error Heartbeat RoomList TimeReply
     }
     v1::room_state_sync::Data { StateUpdate BulkSync DeltaUpdate Heartbeat }
     v1::op::Body {
-        CreateRoom SetInfo SetConfig Join Leave PostMessage FollowRoom UnfollowRoom Notify SetReadMarker
+        CreateRoom SetInfo SetConfig Join Leave PostMessage EditMessage DeleteMessage React Pin PutElements SetTeams JoinTeam LeaveTeam AddScore ResetScores SetRole Kick Ban Mute Invite SetBadges SetPermissions SetConflictMode RaiseFoldVersion FollowRoom UnfollowRoom Notify SetReadMarker RequestFriend AnswerFriend RemoveFriend BlockUser FollowUser SetStatus FriendNews FriendStatus AddConflict ResolveConflict
     }
 }
 
@@ -180,56 +179,88 @@ any! {
     PostMessage { text mentions reply_to }
     FollowRoom { room_id as_of }
     UnfollowRoom { room_id as_of }
-    Notify { room_id message_id ordinal author author_name excerpt at }
+    Notify { room_id message_id ordinal author author_name excerpt at kind }
     SetReadMarker { room_id ordinal }
     Position { epoch seq }
     OpId { client counter }
     Entry { seq op_id author author_name at op ordinal }
     RoomInfo { name topic visibility owner created_at }
     RoomConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
-    Member { user name role joined_at posted_at }
-    Message { id seq ordinal author author_name at text mentions reply_to }
-    Notification { room_id message_id ordinal author author_name excerpt at }
+    Member { user name role joined_at posted_at badges color }
+    Message { id seq ordinal author author_name at text mentions reply_to edited_at deleted reactions pinned changed_seq }
+    Notification { room_id message_id ordinal author author_name excerpt at kind }
     Following { room_id following read mentions as_of }
     ClientWindow { user client last_counter recent }
     RecentOp { counter seq body_hash }
-    RoomSnapshot {
-        fold_version position info config members timeline messages last_at chain followings notifications
-        windows member_count
-    }
-    RoomSummary {
-        room_id position messages name topic visibility member_count last_activity last_message user_count
-        users following created_at
-    }
-    PresentUser { user name liveness connections }
+    RoomSnapshot { fold_version position info config members timeline messages last_at chain followings notifications windows member_count pins elements counters bans mutes invited permissions conflict_rules contacts status conflicts }
+    RoomSummary { room_id position messages name topic visibility member_count last_activity last_message user_count users following created_at }
+    PresentUser { user name liveness connections since }
     Hello { version_min version_max token client_id agent rooms }
-    SetTier { room_id tier base seen }
+    SetTier { room_id tier base seen digest reason warm_up }
     Submit { room_id op_id op base offline }
-    Signal { room_id kind payload }
-    HistoryRequest { request_id room_id before_seq limit }
+    Signal { room_id kind payload class key at }
+    HistoryRequest { request_id room_id before_seq limit after_seq }
     TokenRefresh { token }
     ClientHeartbeat { echo }
     RoomListRequest { request_id since cursor limit }
-    Welcome {
-        version connection_id user user_name time limits heartbeat_interval reconnect_min reconnect_max
-        agent token_expires
-    }
-    Limits { frame_bytes op_bytes live_rooms cached_rooms in_flight }
+    Welcome { version connection_id user user_name time limits heartbeat_interval reconnect_min reconnect_max agent token_expires }
+    Limits { frame_bytes op_bytes live_rooms cached_rooms in_flight budgets warm_up }
     Ack { room_id op_id position }
     Rejection { room_id op_id code retry_after reason position }
     Signals { alias signals position room_id }
-    SignalItem { user client kind payload }
+    SignalItem { user client kind payload class key at }
     HistoryPage { request_id room_id position messages next_before_seq }
     Advice { code reconnect_after close reason room }
     Error { code reason room_id request_id retry_after }
     ServerHeartbeat { time }
     RoomList { request_id rooms next revision total }
-    StateUpdate {
-        info room_config user_count moderator_count member_count messages recent presence state_digest
-        stream_status
-    }
+    StateUpdate { info room_config user_count moderator_count member_count messages recent presence state_digest stream_status changed config_fingerprint fold_version }
     PresenceUpdate { full users gone }
     BulkSync { part parts snapshot reason }
     DeltaUpdate { entries }
-    RoomHeartbeat { messages state_digest }
+    RoomHeartbeat { messages state_digest user_count last_activity fold_version }
+    EditMessage { message_id message_seq text mentions }
+    DeleteMessage { message_id message_seq }
+    React { message_id message_seq reaction removed }
+    Pin { message_id message_seq removed }
+    PutElements { elements }
+    ElementChange { key value version nonce index deleted }
+    SetTeams { teams }
+    JoinTeam { team }
+    LeaveTeam {}
+    AddScore { points user }
+    ResetScores {}
+    SetRole { user role }
+    Kick { user reason }
+    Ban { user until reason lifted }
+    Mute { user until reason lifted }
+    Invite { user withdrawn }
+    SetBadges { user badges color }
+    SetPermissions { role capabilities reset }
+    SetConflictMode { conflict_type mode timeout default_choice }
+    RaiseFoldVersion { version }
+    RequestFriend { user }
+    AnswerFriend { user accepted }
+    RemoveFriend { user }
+    BlockUser { user lifted }
+    FollowUser { user removed }
+    SetStatus { availability text until }
+    FriendNews { user user_name event as_of }
+    FriendStatus { user status as_of }
+    AddConflict { conflict }
+    ResolveConflict { conflict_id choice }
+    Sanction { user until reason by }
+    RolePermissions { role capabilities }
+    ConflictRule { conflict_type mode timeout default_choice }
+    Element { key value version nonce index deleted_at seq author }
+    Team { name score members }
+    Score { user name team score }
+    Counters { teams scores total }
+    Reaction { reaction users }
+    Status { availability text until }
+    Contact { user name friend blocked following follower status since as_of status_as_of }
+    Conflict { id room_id conflict_type key base mine theirs theirs_author at deadline default_choice }
+    TimeRequest { sent }
+    TierBudget { tier memory bandwidth }
+    TimeReply { sent time }
 }

@@ -281,6 +281,7 @@ async fn read_messages(
         room_id: id.as_str().into(),
         before_seq: query.before_seq.unwrap_or(0),
         limit: query.limit.unwrap_or(limits::HISTORY_PAGE as u32),
+        ..Default::default()
     };
     let page = api.rooms.history(&id, Arc::new(actor), request).await?;
     Ok(Json(MessagePage {

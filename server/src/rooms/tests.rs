@@ -143,7 +143,14 @@ impl Client {
 
     async fn open(&mut self, room: &str, base: Option<v1::Position>) {
         let tier = Tier::Active.wire().into();
-        self.ask(Ask::SetTier(v1::SetTier { room_id: room.into(), tier, base, seen: None })).await;
+        self.ask(Ask::SetTier(v1::SetTier {
+            room_id: room.into(),
+            tier,
+            base,
+            seen: None,
+            ..Default::default()
+        }))
+        .await;
     }
 
     /// Waits until the room is brought up to date, and returns where it is and the seqs of the entries that came.

@@ -138,7 +138,7 @@ fn a_hello_is_verified_welcomed_and_then_its_rooms_are_opened_in_order() {
         ("ada", "ADA", VERSION_MAX)
     );
     assert_eq!((welcome.connection_id.as_str(), welcome.token_expires), ("5", 1_000_000));
-    let limits = welcome.limits.unwrap();
+    let limits = welcome.limits.clone().unwrap();
     assert_eq!((limits.live_rooms, limits.cached_rooms), (2, 1));
     let expected: Vec<_> = rooms.iter().map(|want| RoomRequest::SetTier(want.clone())).collect();
     assert_eq!(requests(&effects[1..]), [("a", &expected[0]), ("b", &expected[1])]);
@@ -277,6 +277,7 @@ fn requests_with_fields_out_of_range_get_their_codes() {
             room_id: room.into(),
             kind: "k".repeat(kind),
             payload: vec![0; payload],
+            ..Default::default()
         })
     };
     let unknown_tier = v1::SetTier { room_id: "a".into(), tier: 9, ..Default::default() };
@@ -313,7 +314,8 @@ fn an_error_repeats_the_request_and_not_a_name_of_any_length() {
 #[test]
 fn good_requests_reach_their_room() {
     let mut end = End::open();
-    let signal = v1::Signal { room_id: "a".into(), kind: "typing".into(), payload: vec![1] };
+    let signal =
+        v1::Signal { room_id: "a".into(), kind: "typing".into(), payload: vec![1], ..Default::default() };
     let effects = end.ask(Request::Signal(signal.clone()));
     assert_eq!(requests(&effects), [("a", &RoomRequest::Signal(CLIENT, signal))]);
     let history = v1::HistoryRequest { room_id: "a".into(), ..Default::default() };

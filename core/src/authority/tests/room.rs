@@ -42,6 +42,7 @@ pub(super) fn want(tier: Tier, base: Option<Position>) -> v1::SetTier {
         tier: tier.wire().into(),
         base: base.map(Position::wire),
         seen: None,
+        ..Default::default()
     }
 }
 

@@ -370,6 +370,6 @@ impl Log {
     fn heartbeat(&self) -> v1::RoomStateSync {
         let messages = self.state.timeline().head();
         let state_digest = Some(self.state.digest().value());
-        self.frame(Data::Heartbeat(v1::RoomHeartbeat { messages, state_digest }))
+        self.frame(Data::Heartbeat(v1::RoomHeartbeat { messages, state_digest, ..Default::default() }))
     }
 }

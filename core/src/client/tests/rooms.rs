@@ -79,9 +79,10 @@ fn a_cached_room_is_painted_at_once_and_then_brought_up_to_date() {
     host.set_tier("lobby", Tier::Cached);
     assert_eq!((host.room("lobby").message_count(), host.room("lobby").name()), (0, "Lobby"));
     log.say("new");
-    host.hear_sync(
-        log.answer(Tier::Cached, Data::Heartbeat(v1::RoomHeartbeat { messages: 2, state_digest: None })),
-    );
+    host.hear_sync(log.answer(
+        Tier::Cached,
+        Data::Heartbeat(v1::RoomHeartbeat { messages: 2, state_digest: None, ..Default::default() }),
+    ));
     assert_eq!(host.room("lobby").head(), 2);
     host.forget();
     host.acquire("lobby");
@@ -193,7 +194,13 @@ fn the_servers_advice_takes_a_room_down_but_never_up() {
     let log = Log::with_two("lobby");
     host.open(&log);
     let advise = |host: &mut Host, tier: Tier| {
-        let room = v1::SetTier { room_id: "lobby".into(), tier: tier.wire().into(), base: None, seen: None };
+        let room = v1::SetTier {
+            room_id: "lobby".into(),
+            tier: tier.wire().into(),
+            base: None,
+            seen: None,
+            ..Default::default()
+        };
         host.hear(Frame::Advice(v1::Advice { room: Some(room), ..Default::default() }));
     };
     advise(&mut host, Tier::Background);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::leaf::{Base64, Int, Tier};
+use super::leaf::{Base64, Int, SignalClass, Tier};
 use super::mirror::{Mirror, OneOf, messages, oneof};
 use super::op::Op;
 use super::room::{Message, OpId, Position, RoomSummary};
@@ -56,6 +56,7 @@ oneof! {
         "token_refresh" TokenRefresh => TokenRefresh,
         "heartbeat" ClientHeartbeat => Heartbeat,
         "room_list" RoomListRequest => RoomList,
+        "time_request" TimeRequest => TimeRequest,
     }
 }
 
@@ -71,6 +72,7 @@ oneof! {
         "error" Error => Error,
         "heartbeat" ServerHeartbeat => Heartbeat,
         "room_list" RoomList => RoomList,
+        "time_reply" TimeReply => TimeReply,
     }
 }
 
@@ -88,6 +90,9 @@ messages! {
         tier: Tier,
         base: Option<Position>,
         seen: Option<Position>,
+        digest: Option<Int>,
+        reason: u32,
+        warm_up: bool,
     }
     Submit {
         room_id: String,
@@ -100,12 +105,16 @@ messages! {
         room_id: String,
         kind: String,
         payload: Base64,
+        class: SignalClass,
+        key: String,
+        at: Int,
     }
     HistoryRequest {
         request_id: Int,
         room_id: String,
         before_seq: Int,
         limit: u32,
+        after_seq: Int,
     }
     TokenRefresh {
         token: String,
@@ -138,6 +147,8 @@ messages! {
         live_rooms: u32,
         cached_rooms: u32,
         in_flight: u32,
+        budgets: Vec<TierBudget>,
+        warm_up: Option<u32>,
     }
     Ack {
         room_id: String,
@@ -163,6 +174,9 @@ messages! {
         client: Int,
         kind: String,
         payload: Base64,
+        class: SignalClass,
+        key: String,
+        at: Int,
     }
     HistoryPage {
         request_id: Int,
@@ -194,5 +208,17 @@ messages! {
         next: String,
         revision: Int,
         total: u32,
+    }
+    TimeRequest {
+        sent: Int,
+    }
+    TimeReply {
+        sent: Int,
+        time: Int,
+    }
+    TierBudget {
+        tier: Tier,
+        memory: Int,
+        bandwidth: Int,
     }
 }

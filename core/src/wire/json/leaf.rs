@@ -208,6 +208,71 @@ names! {
         DeltaUpdate "DELTA_UPDATE",
         Heartbeat "HEARTBEAT",
     }
+    Capability {
+        Unspecified "UNSPECIFIED",
+        Post "POST",
+        React "REACT",
+        Pin "PIN",
+        Moderate "MODERATE",
+        Draw "DRAW",
+        Play "PLAY",
+        Signal "SIGNAL",
+        Invite "INVITE",
+        Configure "CONFIGURE",
+        Administer "ADMINISTER",
+    }
+    ConflictType {
+        Unspecified "UNSPECIFIED",
+        MessageOrder "MESSAGE_ORDER",
+        UserPresence "USER_PRESENCE",
+        RoomConfig "ROOM_CONFIG",
+        ComplexMerge "COMPLEX_MERGE",
+    }
+    ConflictMode {
+        Unspecified "UNSPECIFIED",
+        ServerWins "SERVER_WINS",
+        ClientWins "CLIENT_WINS",
+        Merge "MERGE",
+        UserChoice "USER_CHOICE",
+    }
+    ConflictChoice {
+        Unspecified "UNSPECIFIED",
+        Mine "MINE",
+        Theirs "THEIRS",
+    }
+    Availability {
+        Online "ONLINE",
+        Away "AWAY",
+        Busy "BUSY",
+        Invisible "INVISIBLE",
+    }
+    FriendEvent {
+        Unspecified "UNSPECIFIED",
+        Requested "REQUESTED",
+        Accepted "ACCEPTED",
+        Declined "DECLINED",
+        Removed "REMOVED",
+        Followed "FOLLOWED",
+        Unfollowed "UNFOLLOWED",
+    }
+    FriendState {
+        None "NONE",
+        Requested "REQUESTED",
+        Pending "PENDING",
+        Friends "FRIENDS",
+    }
+    NotificationKind {
+        Mention "MENTION",
+        FriendRequest "FRIEND_REQUEST",
+        FriendAccepted "FRIEND_ACCEPTED",
+        Invite "INVITE",
+        Moderation "MODERATION",
+    }
+    SignalClass {
+        Latest "LATEST",
+        Timed "TIMED",
+        Release "RELEASE",
+    }
 }
 
 struct EnumVisitor<F>(F);

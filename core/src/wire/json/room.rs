@@ -3,7 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::leaf::{Int, Liveness, Role, Visibility};
+use super::leaf::{
+    Availability, Base64, Capability, ConflictChoice, ConflictMode, ConflictType, FriendState, Int, Liveness,
+    NotificationKind, Role, Visibility,
+};
 use super::mirror::messages;
 use super::op::Op;
 
@@ -45,6 +48,8 @@ messages! {
         role: Role,
         joined_at: Int,
         posted_at: Int,
+        badges: Vec<String>,
+        color: String,
     }
     Message {
         id: Option<OpId>,
@@ -56,6 +61,11 @@ messages! {
         text: String,
         mentions: Vec<String>,
         reply_to: Option<OpId>,
+        edited_at: Int,
+        deleted: bool,
+        reactions: Vec<Reaction>,
+        pinned: bool,
+        changed_seq: Int,
     }
     Notification {
         room_id: String,
@@ -65,6 +75,7 @@ messages! {
         author_name: String,
         excerpt: String,
         at: Int,
+        kind: NotificationKind,
     }
     Following {
         room_id: String,
@@ -98,6 +109,17 @@ messages! {
         notifications: Vec<Notification>,
         windows: Vec<ClientWindow>,
         member_count: u32,
+        pins: Vec<Message>,
+        elements: Vec<Element>,
+        counters: Option<Counters>,
+        bans: Vec<Sanction>,
+        mutes: Vec<Sanction>,
+        invited: Vec<String>,
+        permissions: Vec<RolePermissions>,
+        conflict_rules: Vec<ConflictRule>,
+        contacts: Vec<Contact>,
+        status: Option<Status>,
+        conflicts: Vec<Conflict>,
     }
     RoomSummary {
         room_id: String,
@@ -119,5 +141,82 @@ messages! {
         name: String,
         liveness: Liveness,
         connections: u32,
+        since: Int,
+    }
+    Sanction {
+        user: String,
+        until: Int,
+        reason: String,
+        by: String,
+    }
+    RolePermissions {
+        role: Role,
+        capabilities: Vec<Capability>,
+    }
+    ConflictRule {
+        conflict_type: ConflictType,
+        mode: ConflictMode,
+        timeout: Int,
+        default_choice: ConflictChoice,
+    }
+    Element {
+        key: String,
+        value: Base64,
+        version: Int,
+        nonce: Int,
+        index: String,
+        deleted_at: Int,
+        seq: Int,
+        author: String,
+    }
+    Team {
+        name: String,
+        score: Int,
+        members: u32,
+    }
+    Score {
+        user: String,
+        name: String,
+        team: String,
+        score: Int,
+    }
+    Counters {
+        teams: Vec<Team>,
+        scores: Vec<Score>,
+        total: Int,
+    }
+    Reaction {
+        reaction: String,
+        users: Vec<String>,
+    }
+    Status {
+        availability: Availability,
+        text: String,
+        until: Int,
+    }
+    Contact {
+        user: String,
+        name: String,
+        friend: FriendState,
+        blocked: bool,
+        following: bool,
+        follower: bool,
+        status: Option<Status>,
+        since: Int,
+        as_of: Option<Position>,
+        status_as_of: Option<Position>,
+    }
+    Conflict {
+        id: Option<OpId>,
+        room_id: String,
+        conflict_type: ConflictType,
+        key: String,
+        base: Base64,
+        mine: Base64,
+        theirs: Base64,
+        theirs_author: String,
+        at: Int,
+        deadline: Int,
+        default_choice: ConflictChoice,
     }
 }

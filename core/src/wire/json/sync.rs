@@ -178,6 +178,9 @@ messages! {
         presence: Option<PresenceUpdate>,
         state_digest: Option<Int>,
         stream_status: Option<String>,
+        changed: Vec<Message>,
+        config_fingerprint: Option<Int>,
+        fold_version: Option<u32>,
     }
     PresenceUpdate {
         full: bool,
@@ -196,5 +199,8 @@ messages! {
     RoomHeartbeat {
         messages: Int,
         state_digest: Option<Int>,
+        user_count: Option<u32>,
+        last_activity: Option<Int>,
+        fold_version: Option<u32>,
     }
 }

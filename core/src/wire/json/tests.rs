@@ -64,7 +64,7 @@ fn a_delta_reads_as_the_design_shows_it() {
 fn data_may_stand_before_the_type_that_shapes_it() {
     let sync = r#"{"room_state_sync":{"data":{"messages":9},"message_type":"HEARTBEAT"}}"#;
     let Ok(Some(v1::server_frame::Body::RoomStateSync(sync))) = server(sync) else { panic!("{sync}") };
-    let heartbeat = v1::RoomHeartbeat { messages: 9, state_digest: None };
+    let heartbeat = v1::RoomHeartbeat { messages: 9, state_digest: None, ..Default::default() };
     assert_eq!(sync.data, Some(v1::room_state_sync::Data::Heartbeat(heartbeat)));
 }
 
