@@ -35,7 +35,6 @@ const PASSES = [
   "--optimize-instructions",
   "--vacuum",
   "--duplicate-function-elimination",
-  "--merge-similar-functions",
 ];
 
 export const wasmOutputs = [`${OUT}/${NAME}_bg.wasm`, `${OUT}/${NAME}.js`];

@@ -16,6 +16,7 @@ mod digest;
 mod entry;
 mod id;
 pub mod limits;
+mod long;
 pub mod op;
 pub mod pending;
 pub mod policy;

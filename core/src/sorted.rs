@@ -1,7 +1,8 @@
 //! Maps and sets as sorted lists, for what one client holds.
 //!
 //! A `BTreeMap` costs about 7 kB of WASM for each pair of types, which browsers load; this costs a tenth. The price is
-//! that inserting moves what stands behind, so it is for hundreds of small entries, not for the logs' own state.
+//! that inserting moves what stands behind, so it is for hundreds of small entries; for more there is
+//! [`LongMap`](crate::long::LongMap).
 
 use alloc::vec::{self, Vec};
 use core::borrow::Borrow;
@@ -104,6 +105,21 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
+    }
+
+    /// All entries in order.
+    pub(crate) fn entries(&self) -> &[(K, V)] {
+        &self.0
+    }
+
+    /// Keeps this many of the first entries, and returns the others.
+    pub(crate) fn split_off(&mut self, kept: usize) -> SortedMap<K, V> {
+        SortedMap(self.0.split_off(kept.min(self.0.len())))
+    }
+
+    /// Takes entries that all come after its own.
+    pub(crate) fn append(&mut self, mut after: SortedMap<K, V>) {
+        self.0.append(&mut after.0);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use enfilade_core::client::{Event, RoomChange};
 use enfilade_core::{Code, RoomId};
 use serde::{Serialize, Serializer};
@@ -13,8 +11,8 @@ pub(crate) struct Drained {
     connection: bool,
     rooms: Vec<String>,
     notifications: bool,
-    #[serde(serialize_with = "values")]
-    changes: BTreeMap<RoomId, Changes>,
+    /// In the order of their ids.
+    changes: Vec<Changes>,
     events: Vec<Told>,
     records: Vec<(String, Option<Bytes>)>,
 }
@@ -60,7 +58,7 @@ impl Drained {
         match event {
             Event::Connection => self.connection = true,
             Event::Rooms(rooms) => self.rooms.extend(rooms.iter().map(|room| room.to_string())),
-            Event::Room { room, changes } => self.room(room, &changes),
+            Event::Room { room, changes } => self.room(&room, &changes),
             Event::TokenNeeded => self.events.push(Told::TokenNeeded),
             Event::Rejected { op_id, room, code, retry_after, reason } => self.events.push(Told::Rejected {
                 room: room.to_string(),
@@ -84,11 +82,15 @@ impl Drained {
         }
     }
 
-    fn room(&mut self, room: RoomId, changes: &[RoomChange]) {
+    fn room(&mut self, room: &RoomId, changes: &[RoomChange]) {
         // Notifications are kept in the user's inbox, which is a room.
         self.notifications |= room.inbox_owner().is_some();
-        let id = room.to_string();
-        let entry = self.changes.entry(room).or_insert_with(|| Changes { id, ..Changes::default() });
+        let place = self.changes.binary_search_by(|known| known.id.as_str().cmp(room.as_str()));
+        let place = place.unwrap_or_else(|place| {
+            self.changes.insert(place, Changes { id: room.to_string(), ..Changes::default() });
+            place
+        });
+        let entry = &mut self.changes[place];
         for change in changes {
             match change {
                 RoomChange::Reset => entry.reset = true,
@@ -111,10 +113,6 @@ impl Drained {
 /// What the server said, or what the registry says.
 fn spoken(reason: String, code: Code) -> String {
     if reason.is_empty() { code.text().into() } else { reason }
-}
-
-fn values<S: Serializer>(changes: &BTreeMap<RoomId, Changes>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(changes.values())
 }
 
 impl Serialize for Bytes {

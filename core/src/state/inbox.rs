@@ -1,18 +1,18 @@
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use prost::Message as _;
 
 use super::{Change, register};
+use crate::long::LongMap;
 use crate::op::Body;
 use crate::{Digest, Position, hash53, limits, v1};
 
 /// What a user's inbox holds: rooms followed, read markers, mentions, notifications.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    followings: BTreeMap<String, v1::Following>,
+    followings: LongMap<String, v1::Following>,
     notifications: VecDeque<v1::Notification>,
 }
 
@@ -29,8 +29,8 @@ impl Inbox {
 
     /// What is known of the rooms after this id.
     pub fn followings_after(&self, room: Option<&str>) -> impl Iterator<Item = &v1::Following> {
-        let start = room.map_or(Bound::Unbounded, Bound::Excluded);
-        self.followings.range::<str, _>((start, Bound::Unbounded)).map(|(_, following)| following)
+        // No id is empty.
+        self.followings.after(room.unwrap_or_default()).map(|(_, following)| following)
     }
 
     /// How many rooms something is known of.
@@ -163,7 +163,7 @@ impl Inbox {
         if self.followings.len() >= limits::FOLLOWINGS && !self.followings.contains_key(room) {
             return;
         }
-        let known = self.followings.entry(room.to_string()).or_default();
+        let known = self.followings.get_or_insert_with(room.to_string(), v1::Following::default);
         if known.room_id.is_empty() {
             known.room_id.push_str(room);
         } else {

@@ -1,15 +1,15 @@
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use prost::Message as _;
 
 use super::register;
+use crate::long::LongMap;
 use crate::{Digest, Entry, Millis, hash53, v1};
 
 /// Who belongs to a room, by user id.
 #[derive(Clone, Debug, Default)]
 pub struct Members {
-    by_user: BTreeMap<String, v1::Member>,
+    by_user: LongMap<String, v1::Member>,
     moderators: usize,
 }
 

@@ -1,15 +1,16 @@
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Change;
+use crate::long::LongMap;
 use crate::{Entry, OpId, limits, v1};
 
 /// The newest messages of a room, ascending by ordinal and without gaps.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
     window: VecDeque<Arc<v1::Message>>,
-    by_id: BTreeMap<OpId, u64>,
+    by_id: LongMap<OpId, u64>,
     head: u64,
 }
 

@@ -1,7 +1,8 @@
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::long::LongMap;
 use crate::{ClientId, Entry, OpId, hash53, limits, v1};
 
 /// What a room remembers of an operation that comes in.
@@ -23,9 +24,9 @@ pub enum Seen {
 /// one idle for longest goes first, and 64 operations of each, which is more than a client may have in flight.
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
-    by_client: BTreeMap<ClientId, Window>,
+    by_client: LongMap<ClientId, Window>,
     /// Clients by their last seq, so that the idle one is found without a search.
-    by_age: BTreeMap<u64, ClientId>,
+    by_age: LongMap<u64, ClientId>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ impl Windows {
         }
         let recent =
             v1::RecentOp { counter: entry.op_id.counter, seq: entry.seq, body_hash: hash53(&entry.op, 0) };
-        let window = self.by_client.entry(entry.op_id.client).or_insert_with(|| Window {
+        let window = self.by_client.get_or_insert_with(entry.op_id.client, || Window {
             user: entry.author.clone(),
             last_counter: 0,
             last_seq: 0,
