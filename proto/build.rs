@@ -1,8 +1,13 @@
-//! Compiles `enfilade.proto` with a compiler written in Rust, so nobody has to install `protoc`.
+//! Compiles the protocol with a compiler written in Rust, so nobody has to install `protoc`.
+
+/// Frames, what they are made of, what can be asked for, and what clients store.
+const FILES: [&str; 4] = ["enfilade.proto", "room.proto", "op.proto", "stored.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=enfilade.proto");
-    let descriptors = protox::compile(["enfilade.proto"], ["."])?;
+    for file in FILES {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let descriptors = protox::compile(FILES, ["."])?;
     prost_build::Config::new()
         // Ordered maps and sets only: an unordered one would make encodings differ between runs.
         .btree_map(["."])

@@ -1,4 +1,4 @@
-//! Enfilade's wire format: the frames of `enfilade.proto` as Rust types, and the registry of codes.
+//! Enfilade's wire format: the messages of its `.proto` files as Rust types, and the registry of codes.
 #![no_std]
 
 pub use code::{Code, Retry};
@@ -15,7 +15,7 @@ pub const SUBPROTOCOL_BINARY: &str = "enfilade.proto.v1";
 /// The WebSocket subprotocol of the JSON codec.
 pub const SUBPROTOCOL_JSON: &str = "enfilade.json.v1";
 
-/// The messages of protocol 1, generated from `enfilade.proto`.
+/// The messages of protocol 1, generated from the `.proto` files.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/enfilade.v1.rs"));

@@ -99,6 +99,7 @@ macro_rules! messages {
 macro_rules! oneof {
     ($name:ident = $wire:path { $($key:literal $body:ident => $variant:ident,)* }) => {
         #[derive(serde::Serialize)]
+        #[allow(clippy::large_enum_variant, reason = "there is one at a time, on its way through")]
         pub(super) enum $name {
             $(#[serde(rename = $key)] $variant($body),)*
         }

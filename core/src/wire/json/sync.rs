@@ -39,6 +39,7 @@ struct Sync<D> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, on its way through")]
 enum Data {
     StateUpdate(StateUpdate),
     BulkSync(BulkSync),

@@ -244,8 +244,8 @@ fn arbitrary_frames_reach_every_type() {
             seen.insert(text.split('(').take(2).map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }
     }
-    // Eight types towards the server, ten towards the client, and none in either direction.
-    assert_eq!(seen.len(), 20, "{seen:?}");
+    // Nine types towards the server, eleven towards the client, and none in either direction.
+    assert_eq!(seen.len(), 22, "{seen:?}");
 }
 
 proptest! {
