@@ -26,6 +26,8 @@ pub struct OpId {
 
 /// What the id of a user's inbox begins with; the rest is the user's id.
 const INBOX: &str = "inbox:";
+/// The id of the room that holds the server's settings.
+const SERVER_SETTINGS: &str = "server:settings";
 
 impl RoomId {
     /// Checks and takes an id.
@@ -36,6 +38,21 @@ impl RoomId {
     /// The room that is this user's inbox.
     pub fn inbox(user: &UserId) -> RoomId {
         RoomId(alloc::format!("{INBOX}{user}").into())
+    }
+
+    /// The room whose map holds the server's settings. Everybody may read it, and the server alone writes.
+    pub fn server_settings() -> RoomId {
+        RoomId(SERVER_SETTINGS.into())
+    }
+
+    /// Whether this is [`RoomId::server_settings`].
+    pub fn is_server_settings(&self) -> bool {
+        &*self.0 == SERVER_SETTINGS
+    }
+
+    /// Whether the room is there without having been created: an inbox, or the server's settings.
+    pub fn is_implicit(&self) -> bool {
+        self.inbox_owner().is_some() || self.is_server_settings()
     }
 
     /// Whose inbox this is, if it is one.

@@ -16,8 +16,24 @@ pub const TEXT_CHARS: usize = 4_000;
 pub const MENTIONS: usize = 50;
 /// Characters of a message that its notification repeats.
 pub const EXCERPT_CHARS: usize = 140;
-/// An op is kept and relayed to everybody; the text of a message at four bytes a character fits.
-pub const OP_BYTES: usize = 20 * 1024;
+/// An op is kept and relayed to everybody; the largest element with its key fits, and so does its entry into a frame.
+pub const OP_BYTES: usize = 48 * 1024;
+/// An element's value: a long freehand line. Images are files, which an element names.
+pub const ELEMENT_BYTES: usize = 40 * 1024;
+/// A key is an id or a short path.
+pub const ELEMENT_KEY_BYTES: usize = 128;
+/// Indices grow by a digit where very much is put between two elements; healing shortens them.
+pub const ELEMENT_INDEX_BYTES: usize = 256;
+/// Elements of one write: a selection that is moved at once, and more is sent in pieces.
+pub const ELEMENTS_PER_OP: usize = 512;
+/// Elements of a room's map, tombstones included: writing moves a pointer for each of them at worst.
+pub const ELEMENTS: usize = 16_384;
+/// What an element counts for beside its texts: registers, pointers, tags.
+pub const ELEMENT_OVERHEAD: usize = 96;
+/// Bytes of a room's map, tombstones included, so that an Active room fits into its budget whatever is drawn.
+pub const MAP_BYTES: usize = SNAPSHOT_BYTES * 3 / 10;
+/// Milliseconds for which a deletion is remembered, so that whoever was away for a day brings nothing back.
+pub const TOMBSTONE: u64 = 24 * 60 * 60_000;
 /// The largest frame that either side takes.
 pub const FRAME_BYTES: usize = 64 * 1024;
 /// Payload of one part of a BULK_SYNC, leaving room for the frame around it.
@@ -91,8 +107,8 @@ pub const SIGNAL_KIND_BYTES: usize = 32;
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// A room's compressed snapshot, opened: Active's memory budget.
 pub const SNAPSHOT_BYTES: usize = 10 * 1024 * 1024;
-/// Messages of a snapshot, in bytes: half of it, so that members, windows and followings have the other half.
-pub const SNAPSHOT_TIMELINE_BYTES: usize = SNAPSHOT_BYTES / 2;
+/// Messages of a snapshot, in bytes: as much as the map, so that members, windows and followings have the rest.
+pub const SNAPSHOT_TIMELINE_BYTES: usize = SNAPSHOT_BYTES * 3 / 10;
 /// Frames that can't be decoded before the connection is closed.
 pub const MALFORMED_FRAMES: u32 = 8;
 

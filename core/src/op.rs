@@ -64,12 +64,12 @@ fn check(body: &Body) -> Result<(), Code> {
             RoomId::new(&marker.room_id)?;
             if marker.ordinal < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
         }
+        Body::PutElements(put) => put_elements(put),
         // Not folded yet.
         Body::EditMessage(_)
         | Body::DeleteMessage(_)
         | Body::React(_)
         | Body::Pin(_)
-        | Body::PutElements(_)
         | Body::SetTeams(_)
         | Body::JoinTeam(_)
         | Body::LeaveTeam(_)
@@ -97,6 +97,32 @@ fn check(body: &Body) -> Result<(), Code> {
     }
 }
 
+fn put_elements(put: &v1::PutElements) -> Result<(), Code> {
+    if !(1..=limits::ELEMENTS_PER_OP).contains(&put.elements.len()) {
+        return Err(Code::InvalidRequest);
+    }
+    put.elements.iter().try_for_each(element)
+}
+
+fn element(element: &v1::ElementChange) -> Result<(), Code> {
+    key(&element.key)?;
+    let numbers =
+        (1..limits::INTEGER_BOUND).contains(&element.version) && element.nonce < limits::INTEGER_BOUND;
+    let index = element.index.len() <= limits::ELEMENT_INDEX_BYTES
+        && element.index.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match () {
+        () if element.value.len() > limits::ELEMENT_BYTES => Err(Code::ElementTooLarge),
+        () if !numbers || !index => Err(Code::InvalidRequest),
+        () => Ok(()),
+    }
+}
+
+/// The key of a register: short, and printable.
+fn key(key: &str) -> Result<(), Code> {
+    let within = (1..=limits::ELEMENT_KEY_BYTES).contains(&key.len());
+    if within && !key.chars().any(char::is_control) { Ok(()) } else { Err(Code::InvalidRequest) }
+}
+
 fn visibility(number: i32) -> Result<(), Code> {
     v1::Visibility::try_from(number).map(drop).map_err(|_| Code::InvalidRequest)
 }
@@ -119,6 +145,25 @@ mod tests {
         assert_eq!(parse(&alloc::vec![0; limits::OP_BYTES + 1]), Err(Code::OpTooLarge));
     }
 
+    fn put(key: &str, version: u64, index: &str) -> Body {
+        let element =
+            v1::ElementChange { key: key.into(), version, index: index.into(), ..Default::default() };
+        Body::PutElements(v1::PutElements { elements: alloc::vec![element] })
+    }
+
+    #[test]
+    fn the_largest_element_fits_and_a_larger_one_is_named_as_such() {
+        let sized = |bytes: usize| {
+            let Body::PutElements(mut put) = put(&"k".repeat(limits::ELEMENT_KEY_BYTES), 1, "a0") else {
+                panic!()
+            };
+            put.elements[0].value = alloc::vec![0; bytes];
+            parse(&encode(Body::PutElements(put))).map(drop)
+        };
+        assert_eq!(sized(limits::ELEMENT_BYTES), Ok(()));
+        assert_eq!(sized(limits::ELEMENT_BYTES + 1), Err(Code::ElementTooLarge));
+    }
+
     #[test]
     fn fields_out_of_bounds_are_refused() {
         let bad = [
@@ -130,6 +175,12 @@ mod tests {
             }),
             Body::CreateRoom(v1::CreateRoom { name: "\u{0}".into(), ..Default::default() }),
             Body::CreateRoom(v1::CreateRoom { name: "n".into(), visibility: 9, ..Default::default() }),
+            put("", 1, "a0"),
+            put("k\n", 1, "a0"),
+            put("k", 0, "a0"),
+            put("k", 1 << 53, "a0"),
+            put("k", 1, "a 0"),
+            Body::PutElements(v1::PutElements::default()),
             Body::SetReadMarker(v1::SetReadMarker { room_id: "a b".into(), ordinal: 1 }),
             Body::SetReadMarker(v1::SetReadMarker { room_id: "a".into(), ordinal: 1 << 53 }),
         ];

@@ -58,6 +58,9 @@ pub fn may_read(actor: &Actor, room: &RoomState) -> bool {
     if let Some(owner) = room.id().inbox_owner() {
         return *actor == Actor::System || actor.user() == owner;
     }
+    if room.id().is_server_settings() {
+        return true;
+    }
     match room.info() {
         Some(info) if info.visibility() == v1::Visibility::Private => {
             *actor == Actor::System || room.members().get(actor.user()).is_some()
@@ -74,6 +77,12 @@ pub fn may_read(actor: &Actor, room: &RoomState) -> bool {
 pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> Result<(), Refusal> {
     if let Some(owner) = room.id().inbox_owner() {
         return may_submit_to_inbox(room, owner, actor, body);
+    }
+    if room.id().is_server_settings() {
+        return match body {
+            Body::PutElements(put) if *actor == Actor::System => room.map().admit(put).map_err(Refusal::from),
+            _ => Err(Code::Forbidden.into()),
+        };
     }
     if let Body::CreateRoom(_) = body {
         return if room.exists() { Err(Code::RoomExists.into()) } else { Ok(()) };
@@ -101,6 +110,10 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
                 _ => Ok(()),
             }
         }
+        Body::PutElements(put) => {
+            member.ok_or(Code::NotMember)?;
+            room.map().admit(put).map_err(Refusal::from)
+        }
         Body::CreateRoom(_)
         | Body::FollowRoom(_)
         | Body::UnfollowRoom(_)
@@ -110,7 +123,6 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
         | Body::DeleteMessage(_)
         | Body::React(_)
         | Body::Pin(_)
-        | Body::PutElements(_)
         | Body::SetTeams(_)
         | Body::JoinTeam(_)
         | Body::LeaveTeam(_)
@@ -143,7 +155,7 @@ fn may_submit_to_inbox(room: &RoomState, owner: &str, actor: &Actor, body: &Body
         // Following shows a private room in its user's list, so it follows from joining alone.
         Body::FollowRoom(_) => *actor == Actor::System,
         Body::UnfollowRoom(_) => *actor == Actor::System || actor.user() == owner,
-        Body::SetReadMarker(_) => actor.user() == owner,
+        Body::SetReadMarker(_) | Body::PutElements(_) => actor.user() == owner,
         Body::Notify(_) => *actor == Actor::System,
         Body::CreateRoom(_)
         | Body::SetInfo(_)
@@ -155,7 +167,6 @@ fn may_submit_to_inbox(room: &RoomState, owner: &str, actor: &Actor, body: &Body
         | Body::DeleteMessage(_)
         | Body::React(_)
         | Body::Pin(_)
-        | Body::PutElements(_)
         | Body::SetTeams(_)
         | Body::JoinTeam(_)
         | Body::LeaveTeam(_)
@@ -189,6 +200,7 @@ fn may_submit_to_inbox(room: &RoomState, owner: &str, actor: &Actor, body: &Body
         {
             Err(Code::TooManyRooms.into())
         }
+        Body::PutElements(put) => room.map().admit(put).map_err(Refusal::from),
         _ => Ok(()),
     }
 }

@@ -145,6 +145,11 @@ pub enum RoomChange {
         /// How many.
         count: i64,
     },
+    /// An element was written, or its place was.
+    Element {
+        /// Which.
+        key: String,
+    },
     /// Operations that are pending.
     Pending,
     /// The tier, its reason, or whether the view is up to date.
@@ -240,6 +245,7 @@ impl From<client::RoomChange> for RoomChange {
                 RoomChange::MessagesDropped { before: to_long(before) }
             }
             client::RoomChange::Prepended(count) => RoomChange::Prepended { count: to_long(count as u64) },
+            client::RoomChange::Element(key) => RoomChange::Element { key },
             client::RoomChange::Pending => RoomChange::Pending,
             client::RoomChange::Tier => RoomChange::Tier,
             client::RoomChange::Unread => RoomChange::Unread,

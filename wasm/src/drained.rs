@@ -102,6 +102,7 @@ impl Drained {
                 // The view, which is read anew after every change.
                 RoomChange::Meta
                 | RoomChange::Presence
+                | RoomChange::Element(_)
                 | RoomChange::Tier
                 | RoomChange::Unread
                 | RoomChange::Draft => {}

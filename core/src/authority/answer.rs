@@ -307,11 +307,13 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let timeline = core::mem::take(&mut whole.timeline);
     let followings = core::mem::take(&mut whole.followings);
     let notifications = core::mem::take(&mut whole.notifications);
+    let elements = core::mem::take(&mut whole.elements);
     let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
     members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
     timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
     followings.into_iter().for_each(|item| parts.room_for(item.encoded_len()).followings.push(item));
     notifications.into_iter().for_each(|item| parts.room_for(item.encoded_len()).notifications.push(item));
+    elements.into_iter().for_each(|item| parts.room_for(item.encoded_len()).elements.push(item));
     parts.parts
 }
 

@@ -209,7 +209,7 @@ impl Authority {
         if let Err(refusal) = policy::may_submit(&self.ahead, actor, body, at) {
             return Outcome::Refused(refusal);
         }
-        if self.ahead.inbox().is_settled(body) {
+        if self.ahead.is_settled(body) {
             return Outcome::Settled;
         }
         let is_message = matches!(body, Body::PostMessage(_));

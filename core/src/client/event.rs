@@ -108,6 +108,8 @@ pub enum RoomChange {
     MessagesDropped(u64),
     /// So many older messages were put before the first.
     Prepended(usize),
+    /// The element of this key was written, by anybody, or its place was.
+    Element(String),
     /// Operations that are pending.
     Pending,
     /// The tier, its reason, or whether the view is up to date.
@@ -189,6 +191,7 @@ impl Outbox {
             RoomChange::Members
             | RoomChange::MessagesDropped(_)
             | RoomChange::Prepended(_)
+            | RoomChange::Element(_)
             | RoomChange::Pending
             | RoomChange::Draft => false,
             RoomChange::Reset

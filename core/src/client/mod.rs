@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod connection;
 mod content;
+mod elements;
 mod event;
 mod list;
 mod persist;

@@ -61,6 +61,7 @@ impl Client {
             state: OpState::Queued,
         });
         self.outbox.room(id, RoomChange::Pending);
+        self.elements_changed(id, op_id);
         self.flush(now);
         // What was sent at once has been stored with that fact.
         if self.pending.get(op_id).is_some_and(|op| !op.was_sent) {
@@ -75,7 +76,9 @@ impl Client {
         let (Some(room), Some(user)) = (self.rooms.get(id), &self.user) else { return Ok(()) };
         let Content::Active(active) = &room.content else { return Ok(()) };
         let decides_later = |op: &PendingOp| {
-            !matches!(op.body, Body::PostMessage(_) | Body::SetReadMarker(_)) && !op.is_acknowledged()
+            let decides_nothing =
+                matches!(op.body, Body::PostMessage(_) | Body::SetReadMarker(_) | Body::PutElements(_));
+            !decides_nothing && !op.is_acknowledged()
         };
         if room.synced != Synced::Ready || self.pending.of(id).any(decides_later) {
             return Ok(());
@@ -190,6 +193,9 @@ impl Client {
 
     /// Takes an operation out that will have no effect: cancelled, or refused for good.
     pub(super) fn withdraw_op(&mut self, op_id: OpId, now: Millis) {
+        if let Some(id) = self.pending.get(op_id).map(|op| op.room.clone()) {
+            self.elements_changed(&id, op_id);
+        }
         let Some(op) = self.pending.remove(op_id) else { return };
         self.forget_record(&pending::key(op_id));
         match &op.body {

@@ -162,6 +162,7 @@ impl Client {
                 }
             }
             Change::Notified(room) => self.notified(id, &room),
+            Change::Element(key) => self.outbox.room(id, RoomChange::Element(key)),
         }
     }
 
@@ -453,6 +454,7 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
         whole.timeline.extend(part.timeline);
         whole.followings.extend(part.followings);
         whole.notifications.extend(part.notifications);
+        whole.elements.extend(part.elements);
     }
     Ok(whole)
 }

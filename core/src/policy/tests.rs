@@ -113,6 +113,27 @@ fn an_inbox_is_its_owners_and_the_servers_and_nobody_elses() {
 }
 
 #[test]
+fn members_draw_and_of_settings_the_owner_has_the_say() {
+    let element = v1::ElementChange { key: "k".into(), version: 1, ..Default::default() };
+    let body = Body::PutElements(v1::PutElements { elements: vec![element] });
+    let may =
+        |state: &RoomState, actor: Actor| may_submit(state, &actor, &body, Millis(0)).map_err(|no| no.code);
+    let lobby = room("lobby", &[("ada", create(v1::Visibility::Public)), ("bob", join())]);
+    let inbox = room("inbox:bob", &[]);
+    let settings = room("server:settings", &[]);
+    for (state, bob, zoe, system) in [
+        (&lobby, Ok(()), NOT_MEMBER, NOT_MEMBER),
+        (&inbox, Ok(()), FORBIDDEN, FORBIDDEN),
+        (&settings, FORBIDDEN, FORBIDDEN, Ok(())),
+    ] {
+        assert_eq!((may(state, user("bob")), may(state, user("zoe"))), (bob, zoe));
+        assert_eq!(may(state, Actor::System), system);
+    }
+    assert!(may_read(&user("zoe"), &settings));
+    assert_eq!(answers(&settings, &user("bob")), [FORBIDDEN; 10]);
+}
+
+#[test]
 fn a_room_that_is_not_there_can_be_created_and_nothing_else() {
     let state = room("lobby", &[]);
     let mut expected = vec![Err(Code::UnknownRoom); 10];

@@ -1,6 +1,7 @@
 //! The fold: a room's log in, its state out.
 
 mod inbox;
+mod map;
 mod members;
 mod snapshot;
 mod timeline;
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 pub use inbox::Inbox;
+pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
 pub(crate) use members::may_moderate;
 pub use snapshot::{SnapshotFor, compress, decompress};
@@ -43,6 +45,8 @@ pub enum Change {
     Following(String),
     /// A notification about this room was added.
     Notified(String),
+    /// The register of this key was written, or its place was.
+    Element(String),
 }
 
 /// A room's whole state: a deterministic fold of its log.
@@ -58,6 +62,7 @@ pub struct RoomState {
     members: Members,
     timeline: Timeline,
     inbox: Inbox,
+    map: ElementMap,
     /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
     windows: Option<Windows>,
     last_at: Millis,
@@ -68,6 +73,7 @@ impl RoomState {
     /// An empty room as a client holds it.
     pub fn replica(id: RoomId) -> RoomState {
         RoomState {
+            map: ElementMap::new(rule_of(&id)),
             id,
             position: Position::default(),
             info: None,
@@ -96,9 +102,9 @@ impl RoomState {
         self.position
     }
 
-    /// Whether there is such a room: it was created, or is an inbox, which needs no creation.
+    /// Whether there is such a room: it was created, or needs no creation, as inboxes.
     pub fn exists(&self) -> bool {
-        self.info.is_some() || self.id.inbox_owner().is_some()
+        self.info.is_some() || self.id.is_implicit()
     }
 
     /// Name, topic, visibility, owner; `None` before the room is created, and for inboxes.
@@ -129,6 +135,11 @@ impl RoomState {
     /// Rooms followed, read markers and notifications; empty in rooms that are no inbox.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// Keyed registers: a whiteboard's elements; in an inbox the user's settings.
+    pub fn map(&self) -> &ElementMap {
+        &self.map
     }
 
     /// The last operations of each client; `None` in replicas.
@@ -167,6 +178,8 @@ impl RoomState {
         if let Some(windows) = &mut self.windows {
             windows.record(entry);
         }
+        // By the entry's stamp, and whatever the entry is: so tombstones end at one place of the log for everybody.
+        self.map.purge(self.last_at.0, &mut self.digest);
         let mut changes = Vec::new();
         match &entry.body {
             Some(Body::CreateRoom(create)) => self.create(entry, create, &mut changes),
@@ -185,12 +198,16 @@ impl RoomState {
                 self.members.posted(&entry.author, entry.at);
                 self.timeline.append(entry, post, &mut changes);
             }
+            Some(Body::PutElements(put)) => {
+                let by = (entry.seq, entry.author.as_str(), self.last_at);
+                let changed = |key: &str| changes.push(Change::Element(key.into()));
+                self.map.put(by, put, &mut self.digest, changed);
+            }
             Some(
                 Body::EditMessage(_)
                 | Body::DeleteMessage(_)
                 | Body::React(_)
                 | Body::Pin(_)
-                | Body::PutElements(_)
                 | Body::SetTeams(_)
                 | Body::JoinTeam(_)
                 | Body::LeaveTeam(_)
@@ -224,6 +241,15 @@ impl RoomState {
             }
         }
         Ok(changes)
+    }
+
+    /// Whether the operation would change nothing, because it has been applied already or is overtaken. By this,
+    /// effects that the server repeats after a crash leave no trace in the log.
+    pub fn is_settled(&self, body: &Body) -> bool {
+        match body {
+            Body::PutElements(put) => self.map.is_settled(put),
+            _ => self.inbox.is_settled(body),
+        }
     }
 
     /// What a room list shows of it. Presence is the caller's to add.
@@ -302,6 +328,12 @@ mod register {
     pub(super) const CONFIG: u64 = 2;
     pub(super) const MEMBER: u64 = 3;
     pub(super) const FOLLOWING: u64 = 4;
+    pub(super) const ELEMENT: u64 = 40;
+}
+
+/// Settings are a person's, or the server's, last word; what many draw is merged.
+fn rule_of(id: &RoomId) -> Rule {
+    if id.is_implicit() { Rule::LastWriter } else { Rule::Versioned }
 }
 
 fn info_hash(info: &v1::RoomInfo) -> u64 {

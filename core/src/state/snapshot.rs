@@ -3,7 +3,9 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
-use super::{FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash};
+use super::{
+    ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash, rule_of,
+};
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
 /// For whom a snapshot is made.
@@ -52,6 +54,7 @@ impl RoomState {
             notifications: self.inbox.notifications().cloned().collect(),
             windows: windows.map(Windows::wire).unwrap_or_default(),
             member_count: self.members.len() as u32,
+            elements: self.map.registers().iter().map(|element| v1::Element::clone(element)).collect(),
             ..Default::default()
         }
     }
@@ -85,7 +88,9 @@ impl RoomState {
         }
         let config = snapshot.config.unwrap_or_default();
         digest.add(config_hash(&config));
+        let map = ElementMap::restore(rule_of(&id), snapshot.elements, &mut digest).ok_or(Code::Malformed)?;
         Ok(RoomState {
+            map,
             id,
             position,
             info: snapshot.info,

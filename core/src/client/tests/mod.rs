@@ -1,6 +1,7 @@
 //! The session, driven by hand: a host that does what it is told, and a server whose frames the tests choose.
 
 mod connection;
+mod elements;
 mod queue;
 mod restore;
 mod rooms;

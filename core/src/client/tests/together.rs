@@ -129,14 +129,33 @@ impl Server {
     }
 }
 
-struct World {
+pub(super) struct World {
     server: Server,
-    hosts: [Host; 2],
+    pub(super) hosts: [Host; 2],
     /// How far each host's frames have been carried.
     carried: [usize; 2],
 }
 
 impl World {
+    /// A room that ada has made, with bob in it, open at both.
+    pub(super) fn with_room() -> (World, RoomId) {
+        let mut world = World::new();
+        let made =
+            world.hosts[0].call(|client, now| client.create_room("Lobby", v1::Visibility::Public, "", now));
+        let (room, _) = made.unwrap();
+        world.hosts.iter_mut().for_each(|host| host.acquire(room.as_str()));
+        world.settle();
+        world.hosts[1].call(|client, now| client.join(&room, now)).unwrap();
+        world.settle();
+        (world, room)
+    }
+
+    pub(super) fn server_delivers(&mut self, to: &RoomId, reply: crate::authority::Reply, body: Body) {
+        let now = Millis(self.server.now);
+        self.server.room(to).deliver(reply, body, now);
+        self.server.run(to);
+    }
+
     fn new() -> World {
         let host = |name: &str, seed| {
             let mut host = Host::new();
@@ -164,7 +183,7 @@ impl World {
     }
 
     /// Carries frames until nobody has anything to say.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut is_quiet = true;
             for index in 0..2 {
@@ -191,7 +210,7 @@ impl World {
     }
 
     /// Lets time pass for all, in steps.
-    fn wait(&mut self, milliseconds: u64) {
+    pub(super) fn wait(&mut self, milliseconds: u64) {
         let end = self.server.now + milliseconds;
         while self.server.now < end {
             self.server.now += 50;
@@ -213,7 +232,7 @@ impl World {
         }
     }
 
-    fn assert_same(&self, room: &str) {
+    pub(super) fn assert_same(&self, room: &str) {
         let log = &self.server.logs[&id(room)].1;
         for host in &self.hosts {
             assert_eq!(host.room(room).position().seq, log.len() as u64);
