@@ -12,5 +12,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Ordered maps and sets only: an unordered one would make encodings differ between runs.
         .btree_map(["."])
         .compile_fds(descriptors)?;
+    // The same traits by derives whose code is small: see `compact`.
+    let path = std::path::PathBuf::from(std::env::var("OUT_DIR")?).join("enfilade.v1.rs");
+    let generated = std::fs::read_to_string(&path)?
+        .replace("::prost::Message)]", "Debug, Default, ::enfilade_proto::Message)]")
+        .replace("::prost::Oneof)]", "Debug, ::enfilade_proto::Oneof)]");
+    std::fs::write(&path, generated)?;
     Ok(())
 }

@@ -330,7 +330,7 @@ impl PendingOp {
 }
 
 /// A stored operation. Fields are numbered for good, as on the wire.
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
 struct StoredOp {
     #[prost(uint32, tag = "1")]
     layout: u32,

@@ -1,10 +1,16 @@
 //! Enfilade's wire format: the messages of its `.proto` files as Rust types, and the registry of codes.
 #![no_std]
 
+extern crate alloc;
+// The derives name this crate.
+extern crate self as enfilade_proto;
+
 pub use code::{Code, Retry};
+pub use enfilade_proto_derive::{Message, Oneof};
 pub use prost;
 
 mod code;
+pub mod compact;
 
 /// Protocol versions are `major * 1000 + minor`; this is the oldest that this build speaks.
 pub const VERSION_MIN: u32 = 1000;

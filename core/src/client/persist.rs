@@ -21,7 +21,7 @@ const META: &str = "meta";
 const ROOM: &str = "room/";
 const OP: &str = "op/";
 
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
 struct StoredMeta {
     #[prost(uint32, tag = "1")]
     layout: u32,
@@ -35,7 +35,7 @@ struct StoredMeta {
     user_name: String,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
 struct StoredRoom {
     #[prost(uint32, tag = "1")]
     layout: u32,
