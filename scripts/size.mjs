@@ -1,89 +1,152 @@
-// What the browser's download is made of: bytes by crate and module, and the largest functions, before gzip. Run it
-// before and after a change to see what the change adds: `npm run size`.
+// What browsers load, by section, by module, and by function, before gzip. Run it before and after a change to see what
+// the change adds: `npm run size`, or `npm run size -- 200 sorted` for the 200 largest with `sorted` in their names.
 
 import { readFileSync } from "node:fs";
+import { namedWasm } from "./build-wasm.mjs";
+import { build } from "./lib/build.mjs";
 
-/** How many functions are listed; `npm run size -- 100` lists more. */
-const LISTED = 40;
+const MODULES_SHOWN = 30;
+const FUNCTIONS_SHOWN = 40;
 
-/** Sections of a WASM file, and within the code section the size of each function. */
-function read(bytes) {
-  let at = 8;
-  const varint = () => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++];
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  const text = () => {
-    const length = varint();
-    at += length;
-    return bytes.toString("utf8", at - length, at);
-  };
-  const sections = [];
-  const names = new Map();
-  const functions = [];
-  let imported = 0;
-  while (at < bytes.length) {
-    const id = bytes[at++];
-    const size = varint();
-    const end = at + size;
-    const name = id === 0 ? text() : (SECTIONS[id] ?? String(id));
-    sections.push({ name, size });
-    if (name === "name") {
-      while (at < end) {
-        const kind = bytes[at++];
-        const part = varint() + at;
-        if (kind === 1) for (let left = varint(); left > 0; left--) names.set(varint(), text());
-        at = part;
-      }
-    } else if (name === "import") {
-      for (let left = varint(); left > 0; left--) {
-        text();
-        text();
-        const kind = bytes[at++];
-        if (kind === 0) {
-          imported++;
-          varint();
-        } else if (kind === 3) at += 2;
-        else {
-          if (kind === 1) at++;
-          const limits = bytes[at++];
-          varint();
-          if (limits & 1) varint();
-        }
-      }
-    } else if (name === "code") {
-      for (let left = varint(); left > 0; left--) {
-        const size = varint();
-        functions.push(size);
-        at += size;
-      }
-    }
-    at = end;
+const SECTIONS = [
+  "custom",
+  "type",
+  "imports",
+  "functions",
+  "table",
+  "memory",
+  "globals",
+  "exports",
+  "start",
+  "elements",
+  "code",
+  "data",
+  "data count",
+];
+const IMPORTS = 2;
+const CODE = 10;
+const FUNCTION_NAMES = 1;
+
+/** Reads what a WASM file is made of, one value after the other. */
+class Reader {
+  constructor(bytes, at = 0, end = bytes.length) {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
   }
-  const named = functions.map((size, index) => ({ size, name: names.get(index + imported) ?? `#${index}` }));
-  return { sections, functions: named };
+
+  byte() {
+    return this.bytes[this.at++];
+  }
+
+  number() {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.byte();
+      value += (byte % 128) * factor;
+      if (byte < 128) return value;
+    }
+  }
+
+  text() {
+    return this.part(this.number()).toText();
+  }
+
+  /** What comes next, of this length, with a reader of its own. */
+  part(length) {
+    this.at += length;
+    return new Reader(this.bytes, this.at - length, this.at);
+  }
+
+  toText() {
+    return this.bytes.toString("utf8", this.at, this.end);
+  }
+
+  *items(read) {
+    for (let left = this.number(); left > 0; left--) yield read(this);
+  }
 }
 
-const SECTIONS = ["custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data", "data count"];
+function* sections(bytes) {
+  const file = new Reader(bytes, "\0asm1234".length);
+  while (file.at < file.end) {
+    const id = file.byte();
+    const size = file.number();
+    const content = file.part(size);
+    yield { id, size, content, name: id === 0 ? content.text() : SECTIONS[id] };
+  }
+}
 
-/** Crate and first module: `enfilade_core::client`. A method of a trait counts for the type that has it. */
+/** One import; whether it is a function. */
+function importsFunction(reader) {
+  reader.text();
+  reader.text();
+  const kind = reader.byte();
+  const skipLimits = () => {
+    const hasMaximum = reader.byte() % 2 === 1;
+    reader.number();
+    if (hasMaximum) reader.number();
+  };
+  if (kind === 0) reader.number();
+  else if (kind === 1) reader.byte();
+  if (kind === 1 || kind === 2) skipLimits();
+  if (kind === 3) reader.at += 2;
+  return kind === 0;
+}
+
+function* functionNames(reader) {
+  while (reader.at < reader.end) {
+    const kind = reader.byte();
+    const part = reader.part(reader.number());
+    if (kind === FUNCTION_NAMES) yield* part.items((names) => [names.number(), names.text()]);
+  }
+}
+
+/** Functions with name and size. */
+function functions(all) {
+  const of = (id) => all.find((section) => section.id === id).content;
+  const imported = [...of(IMPORTS).items(importsFunction)].filter(Boolean).length;
+  const names = new Map(functionNames(all.find((section) => section.name === "name").content));
+  const sizes = of(CODE).items((code) => {
+    const size = code.number();
+    code.part(size);
+    return size;
+  });
+  return [...sizes].map((size, index) => ({
+    size,
+    name: names.get(index + imported) ?? `function ${index}`,
+  }));
+}
+
+/** Crate and module. A method of a trait counts for the type that has it. */
 function owner(name) {
-  const type = /^<+(?:&|mut |\[)*([a-z_0-9]+(?:::[a-z_0-9]+)?)/.exec(name) ?? /^([a-z_0-9]+(?:::[a-z_0-9]+)?)/.exec(name);
-  return type?.[1] ?? "other";
+  const path = /^(?:<+(?:&|mut |\[)*)?([a-z_0-9]+(?:\[\w+\])?(?:::[a-z_0-9]+\b(?!<))?)/.exec(name);
+  return path ? path[1].replace(/\[\w+\]/, "") : "other";
 }
 
-const { sections, functions } = read(readFileSync(process.argv[2]));
-const row = (size, name) => console.log(`${String(size).padStart(9)}  ${name}`);
-console.log("Sections, bytes before gzip");
-for (const { name, size } of sections) row(size, name);
-const owners = new Map();
-for (const { name, size } of functions) owners.set(owner(name), (owners.get(owner(name)) ?? 0) + size);
-console.log("\nCode by module");
-for (const [name, size] of [...owners].sort((a, b) => b[1] - a[1]).slice(0, LISTED)) row(size, name);
-console.log("\nLargest functions");
-const listed = Number(process.argv[3] ?? LISTED);
-for (const { name, size } of functions.sort((a, b) => b.size - a.size).slice(0, listed)) row(size, name);
+function show(title, rows, count) {
+  console.log(`\n${title}`);
+  const largest = [...rows].sort((a, b) => b.size - a.size).slice(0, count);
+  for (const { size, name } of largest) console.log(`${size.toLocaleString("en-US").padStart(9)}  ${name}`);
+}
+
+function byOwner(functions) {
+  const sizes = new Map();
+  for (const { name, size } of functions) sizes.set(owner(name), (sizes.get(owner(name)) ?? 0) + size);
+  return [...sizes].map(([name, size]) => ({ name, size }));
+}
+
+await build("wasm");
+const all = [...sections(readFileSync(namedWasm))];
+const inCode = functions(all);
+const [count = FUNCTIONS_SHOWN, word = ""] = process.argv.slice(2);
+show(
+  "Sections",
+  all.filter((section) => section.name !== "name"),
+);
+show("Code by module", byOwner(inCode), MODULES_SHOWN);
+show(
+  "Largest functions",
+  inCode.filter(({ name }) => name.includes(word)),
+  Number(count),
+);

@@ -16,7 +16,8 @@ const SEES_ALL: &[&str] = &["enfilade-tests", "enfilade-peers"];
 
 /// Which of our crates each other crate may use.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("enfilade-proto", &[]),
+    ("enfilade-proto", &["enfilade-proto-derive"]),
+    ("enfilade-proto-derive", &[]),
     ("enfilade-core", &["enfilade-proto"]),
     ("enfilade-wasm", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-ffi", &["enfilade-core", "enfilade-proto"]),

@@ -12,6 +12,15 @@ export interface CodeRow {
 
 /** Every code that the server may send, and the few that arise here (below 1000), by name. Numbers are stable for ever. */
 export const codes = {
+  not_initialised: { code: 1, retry: "never", text: "Call and await `init()` first." },
+  disposed: { code: 2, retry: "never", text: "The client was disposed of." },
+  storage_failed: {
+    code: 3,
+    retry: "never",
+    text: "Records can't be kept on this device; unsent messages will not survive a reload.",
+  },
+  token_source_failed: { code: 4, retry: "later", text: "The function that gives tokens has failed." },
+  disconnected: { code: 5, retry: "later", text: "The connection was lost." },
   malformed: { code: 1000, retry: "never", text: "The frame can't be decoded." },
   invalid_op: {
     code: 1001,
