@@ -103,6 +103,20 @@ pub const SUMMARY_USERS: usize = 5;
 pub const SIGNAL_BYTES: usize = 1_024;
 /// The kind of a signal is a short name.
 pub const SIGNAL_KIND_BYTES: usize = 32;
+/// What a signal replaces or releases: an instrument's key, a pointer's number.
+pub const SIGNAL_KEY_BYTES: usize = 64;
+/// Milliseconds over which the newest signals of a room are gathered: 30 frames a second look smooth.
+pub const SIGNAL_INTERVAL: u64 = 33;
+/// Milliseconds after which a signal that is not repeated counts no longer: somebody stopped typing, or is gone.
+pub const SIGNAL_LASTS: u64 = 10_000;
+/// The newest signals of a room, by sender, kind and key, that are gathered or shown; further ones are dropped.
+pub const LATEST_SIGNALS: usize = 1_024;
+/// What one player may hold at once: the keys of a piano, and then some.
+pub const HELD_SIGNALS: usize = 128;
+/// Timed signals of one room that wait to be played.
+pub const TIMED_SIGNALS: usize = 1_024;
+/// Milliseconds by which a sender's clock may be ahead; a time beyond is taken for now.
+pub const SIGNAL_CLOCK_SKEW: u64 = 1_000;
 /// A token is a few hundred bytes.
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// A room's compressed snapshot, opened: Active's memory budget.

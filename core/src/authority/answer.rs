@@ -1,6 +1,5 @@
 //! Answers to one connection: a tier is a recovery from a position, and history is a page.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use prost::Message as _;
@@ -111,29 +110,6 @@ impl Authority {
         self.send_page(&reader, page, next);
     }
 
-    /// Relays a signal to everybody who has the room Active.
-    pub fn signal(&mut self, actor: &Actor, client: u64, signal: v1::Signal) {
-        if self.must_wait() || self.readable(actor).is_err() {
-            return;
-        }
-        let item = v1::SignalItem {
-            user: actor.user().into(),
-            client,
-            kind: signal.kind,
-            payload: signal.payload,
-            class: signal.class,
-            key: signal.key,
-            at: signal.at,
-        };
-        let signals = v1::Signals {
-            alias: self.config.alias,
-            signals: alloc::vec![item],
-            position: Some(self.confirmed.position().wire()),
-            room_id: String::new(),
-        };
-        self.broadcast(Tier::Active, Lane::Signal, Frame::Signals(signals));
-    }
-
     /// The store can't give the room: everybody who waits is told, and the host lets go of this authority.
     pub fn give_up(&mut self, code: Code) {
         for waiting in core::mem::take(&mut self.waiting) {
@@ -172,7 +148,7 @@ impl Authority {
     }
 
     /// Nothing can be answered before the state is there; and a room that does not exist may be about to.
-    fn must_wait(&self) -> bool {
+    pub(super) fn must_wait(&self) -> bool {
         match self.phase {
             Phase::Ready => false,
             Phase::Loading | Phase::Recovering { .. } => true,
@@ -180,7 +156,7 @@ impl Authority {
         }
     }
 
-    fn readable(&self, actor: &Actor) -> Result<(), Code> {
+    pub(super) fn readable(&self, actor: &Actor) -> Result<(), Code> {
         match self.confirmed.exists() {
             false => Err(Code::UnknownRoom),
             true if !policy::may_read(actor, &self.confirmed) => Err(Code::Forbidden),

@@ -299,7 +299,8 @@ impl Connection {
             Request::Submit(submit) => self.submit(submit, config),
             Request::Signal(signal) => {
                 let fits = signal.payload.len() <= limits::SIGNAL_BYTES
-                    && signal.kind.len() <= limits::SIGNAL_KIND_BYTES;
+                    && signal.kind.len() <= limits::SIGNAL_KIND_BYTES
+                    && signal.key.len() <= limits::SIGNAL_KEY_BYTES;
                 match RoomId::new(&signal.room_id) {
                     Ok(room) if fits => self.ask(room, RoomRequest::Signal(self.client.0, signal)),
                     _ => self.error(Code::InvalidRequest, &signal.room_id, 0),

@@ -196,6 +196,8 @@ pub enum Timer {
     Delivery,
     /// What a burst has brought is to be appended.
     Gather,
+    /// The newest signals are to be relayed.
+    Signals,
     /// The store is to be asked again after a failure.
     Recovery,
 }

@@ -6,6 +6,7 @@ mod effect;
 mod outbox;
 mod recent;
 mod sequence;
+mod signals;
 mod subscribers;
 
 use alloc::boxed::Box;
@@ -120,6 +121,7 @@ pub struct Authority {
     waiting: Vec<Waiting>,
     recent: Recent,
     subscribers: Subscribers,
+    signals: signals::Signals,
     occupancy: Occupancy,
     outbox: Outbox,
     /// The end of the log according to hints.
@@ -153,6 +155,7 @@ impl Authority {
             waiting: Vec::new(),
             recent: Recent::default(),
             subscribers: Subscribers::default(),
+            signals: signals::Signals::default(),
             occupancy: Occupancy::default(),
             outbox: Outbox::default(),
             hinted: Position::default(),
@@ -195,6 +198,7 @@ impl Authority {
             (self.timers.heartbeat, Timer::Heartbeat),
             (self.timers.lease, Timer::Lease),
             (self.timers.gather, Timer::Gather),
+            (self.signals.deadline(), Timer::Signals),
             (self.outbox.next_retry(), Timer::Delivery),
             (recovery, Timer::Recovery),
         ]
@@ -315,6 +319,7 @@ impl Authority {
         {
             self.recover();
         }
+        self.flush_signals(now);
         self.retry_deliveries(now);
     }
 

@@ -114,6 +114,9 @@ impl Authority {
             if old.tier == Tier::Active && !is_inbox {
                 self.occupancy.leave(&old.user);
             }
+            if old.tier == Tier::Active && place.is_none_or(|(_, tier)| tier != Tier::Active) {
+                self.release_held(conn, now);
+            }
         }
         if let Some((actor, tier)) = place {
             if let Some(count) = self.subscribers.count(tier) {

@@ -1,4 +1,5 @@
 mod room;
+mod signals;
 
 use alloc::string::String;
 use alloc::vec;

@@ -162,7 +162,9 @@ impl RoomTask {
                 RoomRequest::SetTier(want) => self.authority.set_tier(conn, &actor, want, now),
                 RoomRequest::Submit(submit) => self.authority.submit(conn, &actor, submit, now),
                 RoomRequest::History(request) => self.authority.history(conn, &actor, request),
-                RoomRequest::Signal(client, signal) => self.authority.signal(&actor, client, signal),
+                RoomRequest::Signal(client, signal) => {
+                    self.authority.signal(conn, &actor, client, signal, now)
+                }
                 RoomRequest::Leave => self.authority.unsubscribe(conn, now),
             },
             RoomMessage::Call { actor, submit, answer } => {

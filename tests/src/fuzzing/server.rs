@@ -244,7 +244,7 @@ impl Host {
                     RoomRequest::SetTier(want) => room.set_tier(conn, &actor, want, now),
                     RoomRequest::Submit(submit) => room.submit(conn, &actor, submit, now),
                     RoomRequest::History(request) => room.history(conn, &actor, request),
-                    RoomRequest::Signal(client, signal) => room.signal(&actor, client, signal),
+                    RoomRequest::Signal(client, signal) => room.signal(conn, &actor, client, signal, now),
                     RoomRequest::Leave => room.unsubscribe(conn, now),
                 }
             }

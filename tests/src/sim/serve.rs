@@ -61,7 +61,9 @@ impl World {
                         }
                         RoomRequest::Submit(submit) => authority.submit(conn, &actor, submit, now),
                         RoomRequest::History(request) => authority.history(conn, &actor, request),
-                        RoomRequest::Signal(client, signal) => authority.signal(&actor, client, signal),
+                        RoomRequest::Signal(client, signal) => {
+                            authority.signal(conn, &actor, client, signal, now)
+                        }
                         RoomRequest::Leave => authority.unsubscribe(conn, now),
                     }
                     self.serve_room(node, &room);

@@ -66,7 +66,7 @@ impl Server {
             RoomRequest::SetTier(want) => authority.set_tier(conn, &actor, want, now),
             RoomRequest::Submit(submit) => authority.submit(conn, &actor, submit, now),
             RoomRequest::History(request) => authority.history(conn, &actor, request),
-            RoomRequest::Signal(client, signal) => authority.signal(&actor, client, signal),
+            RoomRequest::Signal(client, signal) => authority.signal(conn, &actor, client, signal, now),
             RoomRequest::Leave => authority.unsubscribe(conn, now),
         }
         self.run(&room);
