@@ -23,6 +23,7 @@ pub mod policy;
 mod position;
 pub mod presence;
 mod rng;
+pub mod signal;
 mod sorted;
 pub mod state;
 pub mod text;

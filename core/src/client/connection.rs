@@ -52,8 +52,6 @@ pub(super) struct Link {
     malformed_here: u32,
     pub(super) in_flight: usize,
     pub(super) live_rooms: usize,
-    /// The server's clock minus ours.
-    pub(super) clock_offset: i64,
     pub(super) counters: Counters,
 }
 
@@ -116,7 +114,6 @@ impl Link {
             malformed_here: 0,
             in_flight: limits::IN_FLIGHT,
             live_rooms: limits::LIVE_ROOMS,
-            clock_offset: 0,
             counters: Counters::default(),
         }
     }
@@ -249,7 +246,7 @@ impl Client {
         let bounded = |asked: u32, bound: usize| if asked == 0 { bound } else { bound.min(asked as usize) };
         link.in_flight = bounded(asked.in_flight, limits::IN_FLIGHT);
         link.live_rooms = bounded(asked.live_rooms, limits::LIVE_ROOMS);
-        link.clock_offset = (welcome.time as i64).saturating_sub(now.0 as i64);
+        self.signals.clock.welcomed(welcome.time, now);
         let lasts = welcome.token_expires.saturating_sub(welcome.time);
         link.token_lasts = lasts.saturating_sub(TOKEN_MARGIN.min(lasts / 2));
         link.token_due = (welcome.token_expires > 0).then(|| now + link.token_lasts);
@@ -314,6 +311,7 @@ impl Client {
     fn forget_connection(&mut self) {
         self.pending.requeue();
         self.leave_rooms();
+        self.end_signals(None);
         self.list.interrupted();
         self.link.token_due = None;
     }

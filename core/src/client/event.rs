@@ -75,6 +75,14 @@ pub enum Event {
         /// Why.
         code: Code,
     },
+    /// A timed signal is to be played now, or what it began is to end. Both come in order; an end comes for everything
+    /// that has begun, at the latest when the connection is lost or the room left.
+    Signal {
+        /// Where.
+        room: RoomId,
+        /// What. Never one of the class `LATEST`: of those, [`RoomChange::Signals`] tells.
+        signal: Box<v1::SignalItem>,
+    },
     /// Somebody mentioned the user.
     Notified {
         /// What the inbox has taken in.
@@ -118,6 +126,8 @@ pub enum RoomChange {
     Unread,
     /// The draft.
     Draft,
+    /// Cursors, who is typing: the latest signals that count.
+    Signals,
 }
 
 /// Why the client wants to be called. See [`Client::next_deadline`](super::Client::next_deadline).
@@ -139,6 +149,8 @@ pub enum Timer {
     Save,
     /// The room list is asked for again.
     RoomList,
+    /// A signal is to be sent, played or forgotten, or the server asked for its time.
+    Signals,
 }
 
 /// What the host knows about network and app.
@@ -193,7 +205,8 @@ impl Outbox {
             | RoomChange::Prepended(_)
             | RoomChange::Element(_)
             | RoomChange::Pending
-            | RoomChange::Draft => false,
+            | RoomChange::Draft
+            | RoomChange::Signals => false,
             RoomChange::Reset
             | RoomChange::Meta
             | RoomChange::Presence

@@ -11,6 +11,7 @@ mod list;
 mod persist;
 mod queue;
 mod rooms;
+mod signals;
 mod sync;
 mod view;
 
@@ -20,6 +21,7 @@ use alloc::vec::Vec;
 pub use config::ClientConfig;
 pub use connection::Counters;
 pub use event::{Effect, Event, Network, RoomChange, Timer};
+pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
 
 use crate::cache::Cache;
@@ -166,6 +168,7 @@ pub struct Client {
     pending: Pending,
     markers: SortedMap<RoomId, Marker>,
     list: RoomList,
+    signals: signals::Signals,
     /// Keys that the host's storage holds.
     stored: SortedSet<String>,
     outbox: Outbox,
@@ -191,6 +194,7 @@ impl Client {
             pending: Pending::default(),
             markers: SortedMap::default(),
             list: RoomList::default(),
+            signals: signals::Signals::default(),
             stored: SortedSet::default(),
             outbox: Outbox::default(),
         }
@@ -247,6 +251,7 @@ impl Client {
         self.flush(now);
         self.save_timeout(now);
         self.list_timeout(now);
+        self.signal_timeouts(now);
     }
 
     /// Tells what the host knows about network and app.
@@ -445,6 +450,7 @@ impl Client {
             (online(self.pending.next_deadline(self.link.in_flight)), Timer::Resend),
             (self.room_deadline(), Timer::Room),
             (self.save_deadline(), Timer::Save),
+            (online(self.signal_deadline()), Timer::Signals),
             (online(self.list.deadline()).filter(|_| !self.link.in_background), Timer::RoomList),
         ]
         .into_iter()
@@ -473,13 +479,14 @@ impl Client {
             Some(Frame::Rejection(rejection)) if is_welcomed => self.rejected(rejection, now),
             Some(Frame::HistoryPage(page)) if is_welcomed => self.take_history(page, bytes),
             Some(Frame::RoomList(page)) if is_welcomed => self.take_rooms(page, now),
-            // Nothing shows signals yet.
-            Some(Frame::Signals(_) | Frame::TimeReply(_)) => {}
+            Some(Frame::Signals(signals)) if is_welcomed => self.take_signals(signals, now),
+            Some(Frame::TimeReply(reply)) => self.signals.clock.answered(reply.sent, reply.time, now),
             Some(
                 Frame::RoomStateSync(_)
                 | Frame::Ack(_)
                 | Frame::Rejection(_)
                 | Frame::HistoryPage(_)
+                | Frame::Signals(_)
                 | Frame::RoomList(_),
             ) => self.malformed(now),
             // A kind that this version does not know.

@@ -84,7 +84,7 @@ impl Client {
             return Ok(());
         }
         let actor = Actor::User { id: user.id.clone(), name: user.name.clone() };
-        let server_now = Millis(now.0.saturating_add_signed(self.link.clock_offset));
+        let server_now = self.signals.clock.server(now);
         policy::may_submit(&active.state, &actor, body, server_now)
     }
 

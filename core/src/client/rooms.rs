@@ -171,6 +171,9 @@ impl Client {
         if steps.is_empty() {
             return;
         }
+        if from == Tier::Active && to != Tier::Active {
+            self.end_signals(Some(id));
+        }
         let room = self.room_mut(id);
         let mut bench = Bench::clear(core::mem::take(&mut room.content));
         if from != to {

@@ -364,7 +364,7 @@ impl Client {
             user: self.user.as_ref().map(|user| user.id.as_str()),
             user_name: self.user.as_ref().map(|user| user.name.as_str()),
             counters: link.counters,
-            clock_offset: link.clock_offset,
+            clock_offset: self.signals.clock.offset(),
             has_unsent: self.pending.has_unsent(),
         }
     }

@@ -5,6 +5,7 @@ mod elements;
 mod queue;
 mod restore;
 mod rooms;
+mod signals;
 mod sync;
 mod together;
 
