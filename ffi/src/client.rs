@@ -9,7 +9,7 @@ use enfilade_core::{Millis, RoomId};
 use crate::input::{from_long, to_long};
 use crate::output::Refused;
 use crate::view::{Connection, Member, Message, PendingOp, Room, RoomRow};
-use crate::{FfiError, Input, Notification, Step};
+use crate::{FfiError, Input, Notification, Signal, Step};
 
 /// What the app sets.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -97,6 +97,11 @@ impl EnfiladeClient {
         Ok(self.lock()?.rooms().into_iter().map(Into::into).collect())
     }
 
+    /// The latest signals of others in a room that count: cursors, who is typing.
+    pub fn signals(&self, room: String) -> Result<Vec<Signal>, FfiError> {
+        Ok(self.lock()?.signals(&RoomId::new(&room)?).cloned().map(Into::into).collect())
+    }
+
     /// What the user was told of in their inbox, oldest first.
     pub fn notifications(&self) -> Result<Vec<Notification>, FfiError> {
         Ok(self.lock()?.notifications().map(Into::into).collect())
@@ -157,6 +162,10 @@ fn apply(core: &mut Client, input: Input, now: Millis) -> Result<Result<Made, Re
         }
         Input::LoadOlder { room, limit } => {
             core.load_older(&RoomId::new(&room)?, usize::try_from(limit).unwrap_or(0), now);
+        }
+        Input::Signal { room, class, kind, key, payload } => {
+            let taken = core.signal(&RoomId::new(&room)?, class.into(), &kind, &key, &payload, now);
+            return Ok(taken.map(|_| Made::default()).map_err(Refusal::from));
         }
         Input::SetDraft { room, text } => core.set_draft(&RoomId::new(&room)?, &text),
         Input::Restore { records } => {

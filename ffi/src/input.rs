@@ -26,6 +26,17 @@ pub enum RoomVisibility {
     Private,
 }
 
+/// What becomes of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum SignalClass {
+    /// The newest of a kind and key replaces those before it: cursors, typing.
+    Latest,
+    /// Played in its time, or not at all: a note.
+    Timed,
+    /// Ends what a timed one of its kind and key began. Never lost.
+    Release,
+}
+
 /// What the host knows about network and app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum NetworkState {
@@ -166,6 +177,19 @@ pub enum Input {
         /// How many.
         limit: i32,
     },
+    /// Send a signal to everybody who has the room open. Without a connection it goes nowhere.
+    Signal {
+        /// Where.
+        room: String,
+        /// What becomes of it.
+        class: SignalClass,
+        /// What it is about; at most 32 bytes.
+        kind: String,
+        /// What it replaces, or ends; at most 64 bytes.
+        key: String,
+        /// At most 1,024 bytes. An empty one takes a `Latest` signal away.
+        payload: Vec<u8>,
+    },
     /// Keep what is being typed.
     SetDraft {
         /// In which room.
@@ -200,6 +224,16 @@ impl From<Tier> for RoomTier {
             Tier::Cached => RoomTier::Cached,
             Tier::Background => RoomTier::Background,
             Tier::Active => RoomTier::Active,
+        }
+    }
+}
+
+impl From<SignalClass> for v1::SignalClass {
+    fn from(class: SignalClass) -> Self {
+        match class {
+            SignalClass::Latest => v1::SignalClass::Latest,
+            SignalClass::Timed => v1::SignalClass::Timed,
+            SignalClass::Release => v1::SignalClass::Release,
         }
     }
 }

@@ -17,8 +17,8 @@ uniffi::setup_scaffolding!();
 pub use client::{ClientSettings, EnfiladeClient};
 pub use code::{CodeRecord, FfiError, RetryDecision, code_registry};
 pub use frame::{normalise_client_frame, normalise_server_frame, subprotocol};
-pub use input::{Input, NetworkState, OpId, RoomTier, RoomVisibility, StoredRecord};
-pub use output::{Effect, Event, Notification, Refused, RoomChange, Step};
+pub use input::{Input, NetworkState, OpId, RoomTier, RoomVisibility, SignalClass, StoredRecord};
+pub use output::{Effect, Event, Notification, Refused, RoomChange, Signal, Step};
 pub use view::{
     Connection, ConnectionStatus, Member, MemberRole, Message, PendingOp, PendingState, PresentUser, Reason,
     Room, RoomRow, SyncState,

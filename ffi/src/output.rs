@@ -103,6 +103,13 @@ pub enum Event {
         /// Why.
         code: CodeRecord,
     },
+    /// A timed signal is to be played now, or what one began is to end.
+    Signal {
+        /// Where.
+        room: String,
+        /// What.
+        signal: Signal,
+    },
     /// Somebody mentioned the user.
     Notified {
         /// Where and in what.
@@ -158,6 +165,25 @@ pub enum RoomChange {
     Unread,
     /// The draft.
     Draft,
+    /// Cursors, who is typing.
+    Signals,
+}
+
+/// A signal of somebody else: a cursor, a note.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Signal {
+    /// Who.
+    pub user: String,
+    /// On which of their clients.
+    pub client: i64,
+    /// What it is about.
+    pub kind: String,
+    /// What a later one of this client and kind replaces, or ends.
+    pub key: String,
+    /// The sender's own.
+    pub payload: Vec<u8>,
+    /// It ends what a timed one of its client, kind and key began.
+    pub ended: bool,
 }
 
 /// A mention, as the user's inbox keeps it.
@@ -221,6 +247,9 @@ impl From<client::Event> for Event {
             client::Event::Resynced { room, code } => {
                 Event::Resynced { room: room.to_string(), code: code.into() }
             }
+            client::Event::Signal { room, signal } => {
+                Event::Signal { room: room.to_string(), signal: (*signal).into() }
+            }
             client::Event::Notified { notification } => {
                 Event::Notified { notification: (&*notification).into() }
             }
@@ -250,7 +279,16 @@ impl From<client::RoomChange> for RoomChange {
             client::RoomChange::Tier => RoomChange::Tier,
             client::RoomChange::Unread => RoomChange::Unread,
             client::RoomChange::Draft => RoomChange::Draft,
+            client::RoomChange::Signals => RoomChange::Signals,
         }
+    }
+}
+
+impl From<v1::SignalItem> for Signal {
+    fn from(item: v1::SignalItem) -> Self {
+        let ended = item.class() == v1::SignalClass::Release;
+        let v1::SignalItem { user, client, kind, key, payload, .. } = item;
+        Signal { user, client: to_long(client), kind, key, payload, ended }
     }
 }
 

@@ -2,7 +2,7 @@ use enfilade_core::client::{Event, RoomChange};
 use enfilade_core::{Code, RoomId};
 use serde::{Serialize, Serializer};
 
-use crate::rows::NotificationRow;
+use crate::rows::{NotificationRow, SignalRow};
 
 /// What has come out of the core since the app last asked: what has changed, and what happened once. One crossing
 /// carries all of it; what the changed views are now is pulled by those who look at them.
@@ -25,6 +25,7 @@ struct Changes {
     messages: bool,
     pending: bool,
     members: bool,
+    signals: bool,
 }
 
 /// Something that happened once.
@@ -35,11 +36,12 @@ enum Told {
     Resynced { room: String, code: u32 },
     Notified { notification: NotificationRow },
     TokenNeeded,
+    Signal { room: String, signal: SignalRow },
     Error { code: u32, room: String, reason: String },
 }
 
 #[derive(Debug)]
-struct Bytes(Vec<u8>);
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl Drained {
     pub(crate) fn is_empty(&self) -> bool {
@@ -74,6 +76,10 @@ impl Drained {
                 self.notifications = true;
                 self.events.push(Told::Notified { notification: NotificationRow::from(&*notification) });
             }
+            Event::Signal { room, signal } => {
+                let signal = SignalRow::from(*signal);
+                self.events.push(Told::Signal { room: room.to_string(), signal });
+            }
             Event::Error { code, room, reason } => self.events.push(Told::Error {
                 code: code.number(),
                 room: room.map(|room| room.to_string()).unwrap_or_default(),
@@ -99,6 +105,7 @@ impl Drained {
                 }
                 RoomChange::Pending => entry.pending = true,
                 RoomChange::Members => entry.members = true,
+                RoomChange::Signals => entry.signals = true,
                 // The view, which is read anew after every change.
                 RoomChange::Meta
                 | RoomChange::Presence

@@ -173,6 +173,14 @@ impl EnfiladeCore {
         self.driver.command(|client, _| client.set_draft(&room, text)).map_err(disposed)
     }
 
+    /// 0 latest, 1 timed, 2 release. Whether it was taken.
+    pub fn signal(&self, room: &str, class: u8, kind: &str, key: &str, payload: &[u8]) -> Answer<bool> {
+        let room = room_id(room)?;
+        let class = v1::SignalClass::try_from(i32::from(class)).map_err(|_| refused(Code::InvalidRequest))?;
+        let taken = self.driver.command(|client, now| client.signal(&room, class, kind, key, payload, now));
+        taken.map_err(disposed)?.map_err(refused)
+    }
+
     pub fn watch_rooms(&self, on: bool) -> Answer<()> {
         self.driver.command(|client, now| client.watch_rooms(on, now)).map_err(disposed)
     }
@@ -210,6 +218,11 @@ impl EnfiladeCore {
 
     pub fn members(&self, room: &str) -> Answer<JsValue> {
         self.read_room(room, |_, view| view.map_or_else(none, rows::members))
+    }
+
+    pub fn signals(&self, room: &str) -> Answer<JsValue> {
+        let room = room_id(room)?;
+        self.read(|client| rows::signals(client, &room))
     }
 
     pub fn first_ordinal(&self, room: &str) -> Answer<f64> {

@@ -8,6 +8,8 @@ use enfilade_core::{OpId, RoomId, Tier, v1};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
+use crate::drained::Bytes;
+
 /// Makes a JavaScript object. What is `None` and not skipped becomes `null`.
 pub(crate) fn js(value: &impl Serialize) -> Result<JsValue, JsValue> {
     let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(true);
@@ -159,6 +161,21 @@ pub(crate) struct NotificationRow {
     author_name: String,
     excerpt: String,
     at: u64,
+}
+
+/// A signal, with all the client knows of its sender. An `ended` one stands for the end of what one of its id began.
+#[derive(Debug, Serialize)]
+pub(crate) struct SignalRow {
+    id: String,
+    user: String,
+    kind: String,
+    key: String,
+    payload: Bytes,
+    ended: bool,
+}
+
+pub(crate) fn signals(client: &Client, room: &RoomId) -> Result<JsValue, JsValue> {
+    js(&client.signals(room).cloned().map(SignalRow::from).collect::<Vec<_>>())
 }
 
 pub(crate) fn connection(client: &Client) -> Result<JsValue, JsValue> {
@@ -404,6 +421,15 @@ impl From<&v1::RoomConfig> for Config {
             emote_only,
         } = config;
         Config { slow_mode_enabled, slow_mode_duration, subscriber_only, follower_only, emote_only }
+    }
+}
+
+impl From<v1::SignalItem> for SignalRow {
+    fn from(item: v1::SignalItem) -> SignalRow {
+        let ended = item.class() == v1::SignalClass::Release;
+        let v1::SignalItem { user, client, kind, payload, key, .. } = item;
+        let id = [client.to_string().as_str(), &kind, &key].join("/");
+        SignalRow { id, user, kind, key, payload: Bytes(payload), ended }
     }
 }
 

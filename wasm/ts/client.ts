@@ -261,6 +261,9 @@ export class LiveClient implements Client {
       case "notified":
         this.#emit("notified", event.notification);
         break;
+      case "signal":
+        this.#emit("signal", { roomId: event.room, signal: event.signal });
+        break;
       case "resynced":
         this.#emit("resynced", { roomId: event.room, error: codedError(event.code) });
         break;

@@ -8,6 +8,7 @@ import type {
   NotificationRow,
   RoomRow,
   RoomSnapshot,
+  SignalRow,
   StorageChange,
 } from "./types.js";
 
@@ -23,6 +24,7 @@ export interface RoomChanges {
   readonly messages: boolean;
   readonly pending: boolean;
   readonly members: boolean;
+  readonly signals: boolean;
 }
 
 /** Something that happened once, to be told. */
@@ -38,6 +40,7 @@ export type CoreEvent =
     }
   | { readonly kind: "resynced"; readonly room: string; readonly code: number }
   | { readonly kind: "notified"; readonly notification: NotificationRow }
+  | { readonly kind: "signal"; readonly room: string; readonly signal: SignalRow }
   | { readonly kind: "token-needed" }
   | { readonly kind: "error"; readonly code: number; readonly room: string; readonly reason: string };
 
@@ -84,6 +87,8 @@ export interface Core {
   mark_read(room: string): void;
   load_older(room: string, limit: number): void;
   set_draft(room: string, text: string): void;
+  /** 0 latest, 1 timed, 2 release. Whether it was taken. */
+  signal(room: string, signalClass: number, kind: string, key: string, payload: Uint8Array): boolean;
   watch_rooms(on: boolean): void;
   drain(): Drained;
   connection(): Numbered<ConnectionSnapshot>;
@@ -97,6 +102,8 @@ export interface Core {
   /** `undefined` for a room of which nothing is held. */
   room(room: string): Numbered<RoomSnapshot> | undefined;
   members(room: string): MemberRow[];
+  /** The latest signals of others that count. */
+  signals(room: string): SignalRow[];
   /** Ordinal of the first message held; 0 when there is none. */
   first_ordinal(room: string): number;
   /** Confirmed messages with an ordinal between the two, ascending. */

@@ -3,7 +3,18 @@ import type { Core, RoomChanges } from "./core.js";
 import { NONE, unknownRoom } from "./empty.js";
 import { codedError, EnfiladeError } from "./errors.js";
 import { type Changeable, Pulled, share, shareRows } from "./store.js";
-import type { MemberRow, MessageRow, PostOptions, Readable, Room, RoomSnapshot, Tier } from "./types.js";
+import type {
+  MemberRow,
+  MessageRow,
+  PostOptions,
+  Readable,
+  Room,
+  RoomSnapshot,
+  SignalClass,
+  SignalOptions,
+  SignalRow,
+  Tier,
+} from "./types.js";
 
 /** A page of history. */
 const OLDER = 100;
@@ -11,6 +22,9 @@ const OLDER = 100;
 const ALL = Number.MAX_SAFE_INTEGER;
 
 const TIERS: Readonly<Record<Tier, number>> = { unloaded: 0, cached: 1, background: 2, active: 3 };
+
+const SIGNAL_CLASSES: Readonly<Record<SignalClass, number>> = { latest: 0, timed: 1, release: 2 };
+const EMPTY = new Uint8Array();
 
 /** What a room needs of its client. */
 export interface RoomHost {
@@ -24,11 +38,13 @@ export class LiveRoom implements Room {
   readonly view: Readable<RoomSnapshot>;
   readonly messages: Readable<readonly MessageRow[]>;
   readonly members: Readable<readonly MemberRow[]>;
+  readonly signals: Readable<readonly SignalRow[]>;
 
   #host: RoomHost;
   #view: Pulled<RoomSnapshot>;
   #messages: Pulled<readonly MessageRow[]>;
   #members: Pulled<readonly MemberRow[]>;
+  #signals: Pulled<readonly SignalRow[]>;
   /** Confirmed messages, ascending by ordinal, and those that wait behind them. */
   #confirmed: readonly MessageRow[] = NONE;
   #pending: readonly MessageRow[] = NONE;
@@ -44,13 +60,17 @@ export class LiveRoom implements Room {
     this.members = this.#members = new Pulled<readonly MemberRow[]>(NONE, (before) =>
       this.#read(before, NONE, (core) => shareRows(before, core.members(id))),
     );
+    this.signals = this.#signals = new Pulled<readonly SignalRow[]>(NONE, (before) =>
+      this.#read(before, NONE, (core) => shareRows(before, core.signals(id))),
+    );
   }
 
   /** Marks what has changed as such, and returns it. */
-  invalidate({ reset, messages, pending, members }: RoomChanges): Changeable[] {
+  invalidate({ reset, messages, pending, members, signals }: RoomChanges): Changeable[] {
     const changed: Changeable[] = [this.#view];
     if (reset || messages || pending) changed.push(this.#messages);
     if (reset || members) changed.push(this.#members);
+    if (reset || signals) changed.push(this.#signals);
     this.#reset ||= reset;
     for (const view of changed) view.invalidate();
     return changed;
@@ -87,6 +107,11 @@ export class LiveRoom implements Room {
   readonly markRead = (): void => this.#host.run((core) => core.mark_read(this.id));
 
   readonly loadOlder = (limit = OLDER): void => this.#host.run((core) => core.load_older(this.id, limit));
+
+  readonly signal = (
+    kind: string,
+    { class: of = "latest", key = "", payload = EMPTY }: SignalOptions = {},
+  ): boolean => this.#host.run((core) => core.signal(this.id, SIGNAL_CLASSES[of], kind, key, payload));
 
   readonly setDraft = (text: string): void => this.#host.run((core) => core.set_draft(this.id, text));
 

@@ -204,6 +204,35 @@ export interface NotificationRow {
   readonly at: number;
 }
 
+/**
+ * What becomes of a signal: the newest of a kind and key replaces those before it (`latest`: cursors, typing); it is
+ * played in its time or not at all (`timed`: a note); it ends what a timed one of its kind and key began, and is never
+ * lost (`release`).
+ */
+export type SignalClass = "latest" | "timed" | "release";
+
+/** A signal of somebody else. */
+export interface SignalRow {
+  /** Sender's client, kind and key: what a later signal replaces, or ends. */
+  readonly id: string;
+  readonly user: string;
+  readonly kind: string;
+  readonly key: string;
+  readonly payload: Uint8Array;
+  /** What a timed signal of this id began has ended. */
+  readonly ended: boolean;
+}
+
+/** What goes with a signal. */
+export interface SignalOptions {
+  /** `latest` unless given. */
+  readonly class?: SignalClass;
+  /** What it replaces or ends; at most 64 bytes. */
+  readonly key?: string;
+  /** At most 1,024 bytes. An empty one takes a `latest` signal away. */
+  readonly payload?: Uint8Array;
+}
+
 /** How the connection is doing. */
 export type ConnectionState =
   /** `connect` was not called, or `disconnect` was. */
@@ -315,6 +344,8 @@ export interface ClientEvents {
   resynced: { readonly roomId: string; readonly error: CodedError };
   /** Somebody mentioned the user of this client. */
   notified: NotificationRow;
+  /** A timed signal is to be played, or what it began is to end. Whatever has begun is ended, at the latest when the connection is lost. */
+  signal: { readonly roomId: string; readonly signal: SignalRow };
   /** Something failed that belongs to no command. */
   error: EnfiladeError;
   /** Records can't be kept; told once. */
@@ -368,6 +399,8 @@ export interface Room {
   readonly messages: Readable<readonly MessageRow[]>;
   /** Who has joined, by user id; known while the room is Active. */
   readonly members: Readable<readonly MemberRow[]>;
+  /** The latest signals of others: cursors, who is typing. Each counts for ten seconds unless it is repeated. */
+  readonly signals: Readable<readonly SignalRow[]>;
   /**
    * Makes the room Active for as long as somebody holds it.
    *
@@ -392,6 +425,12 @@ export interface Room {
   markRead(): void;
   /** Asks for older messages, 100 unless given; they appear at the beginning of {@link Room.messages}. */
   loadOlder(limit?: number): void;
+  /**
+   * Sends a signal of this kind (at most 32 bytes) to everybody who has the room open.
+   *
+   * @returns whether it was taken: not without a connection, or while the room is not Active.
+   */
+  signal(kind: string, options?: SignalOptions): boolean;
   /** Remembers what is being written. */
   setDraft(text: string): void;
 }

@@ -9,6 +9,7 @@ import type {
   NotificationRow,
   RoomRow,
   RoomSnapshot,
+  SignalRow,
   StorageChange,
 } from "../types.js";
 
@@ -230,6 +231,15 @@ export class FakeCore implements Core {
     this.pulls.push(`room ${room}`);
     return structuredClone(this.#room(room).view);
   }
+  signal(room: string, signalClass: number, kind: string, key: string): boolean {
+    this.calls.push(`signal ${room} ${signalClass} ${kind} ${key}`);
+    return true;
+  }
+
+  signals(): SignalRow[] {
+    return [];
+  }
+
   members(): MemberRow[] {
     return [];
   }
@@ -254,7 +264,7 @@ export class FakeCore implements Core {
   }
 
   #change(id: string, change: Partial<RoomChanges>): void {
-    const none = { id, reset: false, messages: false, pending: false, members: false };
+    const none = { id, reset: false, messages: false, pending: false, members: false, signals: false };
     this.#changes.set(id, { ...(this.#changes.get(id) ?? none), ...change });
   }
 

@@ -57,7 +57,7 @@ impl Host {
     }
 
     fn signals_sent(&self) -> Vec<&v1::Signal> {
-        let signal = |request| if let &Request::Signal(ref signal) = request { Some(signal) } else { None };
+        let signal = |request| if let Request::Signal(signal) = request { Some(signal) } else { None };
         self.sent.iter().filter_map(signal).collect()
     }
 
