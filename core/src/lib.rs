@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod authority;
 pub mod cache;
 pub mod client;
+pub mod compress;
 mod delta;
 mod digest;
 mod entry;

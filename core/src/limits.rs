@@ -97,6 +97,8 @@ pub const ROOM_LIST_PAGE: usize = 100;
 pub const ROOM_LIST_BYTES: usize = 60 * 1024;
 /// Users that presence names; beyond, it counts.
 pub const PRESENT_USERS: usize = 100;
+/// Where the user has scrolled to is an id and an offset.
+pub const SCROLL_BYTES: usize = 64;
 /// Users that a summary names.
 pub const SUMMARY_USERS: usize = 5;
 /// A signal is a position or a key press.

@@ -136,6 +136,7 @@ fn apply(core: &mut Client, input: Input, now: Millis) -> Result<Result<Made, Re
             let code = u16::try_from(code).unwrap_or(ABNORMAL);
             core.handle_disconnected(from_long(generation), code, &reason, now);
         }
+        Input::Loaded { key, record } => core.handle_loaded(&key, record.as_deref(), now),
         Input::Timeout => core.handle_timeout(now),
         Input::Network { state } => core.handle_network(state.into(), now),
         Input::SetToken { token } => core.set_token(&token, now),

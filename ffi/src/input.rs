@@ -92,6 +92,13 @@ pub enum Input {
         /// The server's reason; may be empty.
         reason: String,
     },
+    /// The record that an effect asked for.
+    Loaded {
+        /// Its name.
+        key: String,
+        /// Its bytes; none when there is no such record.
+        record: Option<Vec<u8>>,
+    },
     /// `wake_at` of the last step is reached.
     Timeout,
     /// Network or app have changed.

@@ -62,6 +62,11 @@ pub enum Effect {
         /// Its bytes.
         value: Option<Vec<u8>>,
     },
+    /// Read a record that was stored, and hand it in by `Loaded`. What was stored before counts as stored.
+    Load {
+        /// Its name.
+        key: String,
+    },
 }
 
 /// What has changed. Views are read when it comes.
@@ -222,6 +227,7 @@ impl From<client::Effect> for Effect {
                 Effect::Close { generation: to_long(generation), code: code.into(), reason: reason.into() }
             }
             client::Effect::Persist { key, value } => Effect::Persist { key, value },
+            client::Effect::Load { key } => Effect::Load { key },
         }
     }
 }

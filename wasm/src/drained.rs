@@ -15,6 +15,8 @@ pub(crate) struct Drained {
     changes: Vec<Changes>,
     events: Vec<Told>,
     records: Vec<(String, Option<Bytes>)>,
+    /// Records that are to be read and handed in.
+    loads: Vec<String>,
 }
 
 /// What has changed in one room.
@@ -50,10 +52,15 @@ impl Drained {
             && self.changes.is_empty()
             && self.events.is_empty()
             && self.records.is_empty()
+            && self.loads.is_empty()
     }
 
     pub(crate) fn record(&mut self, key: String, value: Option<Vec<u8>>) {
         self.records.push((key, value.map(Bytes)));
+    }
+
+    pub(crate) fn load(&mut self, key: String) {
+        self.loads.push(key);
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -138,6 +138,7 @@ impl Driver {
                 Effect::Send { generation, bytes } => self.send(generation, &bytes),
                 Effect::Close { generation, code, reason } => self.close(generation, code, reason),
                 Effect::Persist { key, value } => self.drained.borrow_mut().record(key, value),
+                Effect::Load { key } => self.drained.borrow_mut().load(key),
             }
         }
         let mut client = self.client.borrow_mut();

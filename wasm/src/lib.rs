@@ -85,6 +85,11 @@ impl EnfiladeCore {
         self.driver.command(|client, now| client.restore(records, now)).map_err(disposed)
     }
 
+    pub fn loaded(&self, key: String, record: Option<Vec<u8>>) -> Answer<()> {
+        let hand_in = |client: &mut Client, now| client.handle_loaded(&key, record.as_deref(), now);
+        self.driver.command(hand_in).map_err(disposed)
+    }
+
     pub fn set_token(&self, token: &str) -> Answer<()> {
         self.driver.command(|client, now| client.set_token(token, now)).map_err(disposed)
     }

@@ -233,6 +233,17 @@ export class LiveClient implements Client {
       for (const view of this.#handles.get(changes.id)?.invalidate(changes) ?? NONE) this.#changed.add(view);
     }
     this.#records.write(drained.records);
+    for (const key of drained.loads) this.#load(key);
+  }
+
+  /** Hands a record in: at once, where the storage answers at once. */
+  #load(key: string): void {
+    const handIn = (record: Uint8Array | null) => {
+      if (!this.#disposed) this.run((core) => core.loaded(key, record ?? undefined));
+    };
+    const found = this.#records.read(key);
+    if (found instanceof Promise) found.then(handIn, () => handIn(null));
+    else handIn(found);
   }
 
   #invalidate(view: Changeable): void {

@@ -53,6 +53,8 @@ export interface Drained {
   readonly changes: readonly RoomChanges[];
   readonly events: readonly CoreEvent[];
   readonly records: readonly StorageChange[];
+  /** Records to read, and to hand in by `loaded`. */
+  readonly loads: readonly string[];
 }
 
 /** What a method throws when the core refuses. */
@@ -65,6 +67,7 @@ export interface Refused {
 /** The one handle. Every method throws a {@link Refused}. */
 export interface Core {
   restore(records: readonly (readonly [string, Uint8Array])[]): void;
+  loaded(key: string, record?: Uint8Array): void;
   set_token(token: string): void;
   connect(): void;
   disconnect(): void;

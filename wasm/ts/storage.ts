@@ -4,6 +4,8 @@ import type { StorageAdapter, StorageChange, StoredRecords } from "./types.js";
 
 /** Tabs of one browser that keep records at the same time. The ones beyond keep theirs until they are closed. */
 const SLOTS = 8;
+/** What the keys of snapshots begin with, which are read one by one. */
+const SNAPSHOT = "snap/";
 /** How long a tab that is loaded again waits for its own former self to let go of their slot. */
 const RELOAD_MS = 1_000;
 
@@ -30,9 +32,18 @@ export class LocalRecords implements StorageAdapter {
     const slot = await this.#lease();
     this.#storage = slot === undefined ? sessionStorage : localStorage;
     this.#prefix = `${this.#scope}:${slot ?? "tab"}:`;
-    return this.#keys().map(
-      (key) => [key.slice(this.#prefix.length), decode(this.#storage?.getItem(key) ?? "")] as const,
-    );
+    return this.#keys().map((key) => {
+      const name = key.slice(this.#prefix.length);
+      return [
+        name,
+        name.startsWith(SNAPSHOT) ? new Uint8Array() : (this.read(name) ?? new Uint8Array()),
+      ] as const;
+    });
+  }
+
+  read(key: string): Uint8Array | null {
+    const text = this.#storage?.getItem(this.#prefix + key) ?? null;
+    return text === null ? null : decode(text);
   }
 
   write(changes: readonly StorageChange[]): void {
@@ -90,6 +101,10 @@ export class Records {
   #adapter: StorageAdapter | null;
   #failed: (error: EnfiladeError) => void;
   #waiting: StorageChange[] = [];
+  /** What the adapter is writing. */
+  #batch: StorageChange[] = [];
+  /** Snapshots that the adapter can't read one by one. */
+  #snapshots = new Map<string, Uint8Array>();
   #loaded = false;
   #writing = false;
   #broken = false;
@@ -105,7 +120,11 @@ export class Records {
       const records = this.#adapter ? [...(await this.#adapter.load())] : [];
       this.#loaded = true;
       this.write([]);
-      return records;
+      if (this.#adapter?.read) return records;
+      for (const [key, value] of records) this.#keep(key, value);
+      return records.map(
+        ([key, value]) => [key, key.startsWith(SNAPSHOT) ? new Uint8Array() : value] as const,
+      );
     } catch (cause) {
       this.#fail(cause);
       return [];
@@ -113,9 +132,22 @@ export class Records {
   }
 
   write(changes: readonly StorageChange[]): void {
+    if (!this.#adapter?.read) for (const [key, value] of changes) this.#keep(key, value);
     if (!this.#adapter || this.#broken) return;
     this.#waiting.push(...changes);
     if (this.#loaded && !this.#writing) this.#next();
+  }
+
+  /** A record as it was written last; `null` when there is none, or it can't be read. */
+  read(key: string): Uint8Array | null | Promise<Uint8Array | null> {
+    const unwritten = [...this.#batch, ...this.#waiting].reverse().find(([name]) => name === key);
+    if (unwritten) return unwritten[1];
+    if (!this.#adapter?.read) return this.#snapshots.get(key) ?? null;
+    try {
+      return this.#adapter.read(key);
+    } catch {
+      return null;
+    }
   }
 
   close(): void {
@@ -128,13 +160,18 @@ export class Records {
     while (this.#adapter && this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
+      this.#batch = batch;
       try {
         const done = this.#adapter.write(batch);
-        if (!done) continue;
+        if (!done) {
+          this.#batch = [];
+          continue;
+        }
         this.#writing = true;
         done.then(
           () => {
             this.#writing = false;
+            this.#batch = [];
             this.#next();
           },
           (cause: unknown) => this.#fail(cause),
@@ -146,9 +183,16 @@ export class Records {
     }
   }
 
+  #keep(key: string, value: Uint8Array | null): void {
+    if (!key.startsWith(SNAPSHOT)) return;
+    if (value) this.#snapshots.set(key, value);
+    else this.#snapshots.delete(key);
+  }
+
   #fail(cause: unknown): void {
     if (this.#broken) return;
     this.#broken = true;
+    this.#batch = [];
     this.#waiting = [];
     const reason = `Records can't be kept: ${cause instanceof Error ? cause.message : String(cause)}`;
     this.#failed(errorNamed("storage_failed", { reason, cause }));

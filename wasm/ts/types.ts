@@ -297,6 +297,11 @@ export interface StorageAdapter {
   load(): StoredRecords | Promise<StoredRecords>;
   /** Applies the changes in order; `null` deletes. Calls do not overlap in time, unless the page is going away. */
   write(changes: readonly StorageChange[]): void | Promise<void>;
+  /**
+   * One record, `null` when there is none. Where it is given, `load` may leave out the bytes of records whose key begins
+   * with `snap/`: they are read when their room is opened. Without it they are kept in memory.
+   */
+  read?(key: string): Uint8Array | null | Promise<Uint8Array | null>;
   /** Lets go of what the adapter holds. */
   close?(): void;
 }

@@ -1,14 +1,14 @@
 use alloc::boxed::Box;
 
-use super::content::{Active, Background, Cached, Content, Light, Snapshot};
-use crate::{RoomId, Tier, v1};
+use super::content::{Active, Background, Base, Cached, Content, Light};
+use crate::{RoomId, Tier, text, v1};
 
 /// A room's content in pieces, while a transition works on it.
 #[derive(Default)]
 pub(super) struct Bench {
     pub(super) active: Option<Box<Active>>,
     light: Option<Light>,
-    base: Option<Snapshot>,
+    base: Option<Base>,
     summary: Option<v1::RoomSummary>,
 }
 
@@ -22,7 +22,13 @@ impl Bench {
             Content::Background(background) => {
                 Bench { light: Some(background.light), base: background.base, ..Bench::default() }
             }
-            Content::Active(active) => Bench { active: Some(active), ..Bench::default() },
+            Content::Active(mut active) => match active.before.take() {
+                // One that was still being loaded has nothing but what it had before.
+                Some(before) if !active.is_loaded() => {
+                    Bench { summary: Some(before.summary), base: before.base, ..Bench::default() }
+                }
+                _ => Bench { active: Some(active), ..Bench::default() },
+            },
         }
     }
 
@@ -32,19 +38,32 @@ impl Bench {
         active.max(light).max(self.summary.as_ref().map_or(0, |summary| summary.messages))
     }
 
+    /// Makes the replica from the base; where that lies in the host's storage, it is to be loaded first.
     pub(super) fn restore(&mut self, id: &RoomId) {
         let mut active = Box::new(Active::empty(id));
-        let light = self.light.as_ref().map(|light| light.user_count);
-        active.user_count = light.or(self.summary.as_ref().map(|summary| summary.user_count)).unwrap_or(0);
-        if let Some(state) = self.base.as_ref().and_then(|base| base.restore(id)) {
-            active.state = state;
+        if self.summary.is_none() {
+            self.summarize(id);
+        }
+        active.user_count = self.summary.as_ref().map_or(0, |summary| summary.user_count);
+        match self.base.take() {
+            Some(base) if base.packed.is_some() => {
+                if let Some(state) = base.restore(id) {
+                    active.state = state;
+                }
+            }
+            Some(base) => {
+                let summary = self.summary.take().unwrap_or_default();
+                active.before = Some(Box::new(Cached { summary, base: Some(base) }));
+            }
+            None => {}
         }
         self.active = Some(active);
     }
 
     pub(super) fn compress(&mut self) {
-        let loaded = self.active.as_ref().filter(|active| active.is_loaded());
-        self.base = loaded.map(|active| Snapshot::of(&active.state));
+        if let Some(active) = self.active.as_ref().filter(|active| active.is_loaded()) {
+            self.base = Some(Base::of(&active.state, active.user_count));
+        }
     }
 
     pub(super) fn project(&mut self, id: &RoomId) {
@@ -60,10 +79,12 @@ impl Bench {
     }
 
     pub(super) fn summarize(&mut self, id: &RoomId) {
+        let before = self.summary.take();
         self.summary = Some(match (&self.active, &self.light) {
             (Some(active), _) => v1::RoomSummary { user_count: active.user_count, ..active.state.summary() },
             (None, Some(light)) => light.summary(id),
-            (None, None) => v1::RoomSummary { room_id: id.as_str().into(), ..Default::default() },
+            (None, None) => before
+                .unwrap_or_else(|| v1::RoomSummary { room_id: id.as_str().into(), ..Default::default() }),
         });
     }
 
@@ -71,7 +92,7 @@ impl Bench {
         match tier {
             Tier::Unloaded => Content::Unloaded,
             Tier::Cached => Content::Cached(Box::new(Cached {
-                summary: self.summary.unwrap_or_default(),
+                summary: short(self.summary.unwrap_or_default()),
                 base: self.base,
             })),
             Tier::Background => Content::Background(Box::new(Background {
@@ -81,4 +102,14 @@ impl Bench {
             Tier::Active => self.active.map_or(Content::Unloaded, Content::Active),
         }
     }
+}
+
+/// A summary as a Cached room keeps it in memory: of the last message no more than a row shows.
+pub(super) fn short(mut summary: v1::RoomSummary) -> v1::RoomSummary {
+    if let Some(last) = &mut summary.last_message {
+        last.text = text::excerpt(&last.text).into();
+        last.mentions = Default::default();
+        last.reactions = Default::default();
+    }
+    summary
 }

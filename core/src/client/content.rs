@@ -5,9 +5,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
 use crate::presence::Presence;
-use crate::state::{self, SnapshotFor};
-use crate::{OpId, Position, RoomId, RoomState, Tier, limits, v1};
+use crate::{OpId, Position, RoomId, RoomState, Tier, compress, limits, v1};
 
 /// What is held of a room. One tier's fields exist in that tier alone.
 #[derive(Debug, Default)]
@@ -25,18 +26,20 @@ pub(super) struct Active {
     pub(super) presence: Presence,
     /// Users present, where presence names fewer.
     pub(super) user_count: u32,
+    /// What there is to show, and to resume from, while the snapshot is being loaded.
+    pub(super) before: Option<Box<Cached>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Background {
     pub(super) light: Light,
-    pub(super) base: Option<Snapshot>,
+    pub(super) base: Option<Base>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cached {
     pub(super) summary: v1::RoomSummary,
-    pub(super) base: Option<Snapshot>,
+    pub(super) base: Option<Base>,
 }
 
 /// The light projection: counts, configuration, the newest messages.
@@ -55,11 +58,14 @@ pub(super) struct Light {
     pub(super) is_behind: bool,
 }
 
-/// A packed full state, and where it was.
+/// A full state from which the room is resumed. It lies in the host's storage, and where it fits in memory as well.
 #[derive(Clone, Debug)]
-pub(super) struct Snapshot {
+pub(super) struct Base {
     pub(super) position: Position,
-    pub(super) packed: Arc<[u8]>,
+    /// Of the state, as it travels.
+    pub(super) digest: u64,
+    /// An encoded [`v1::CompressedRoom`].
+    pub(super) packed: Option<Arc<[u8]>>,
 }
 
 impl Content {
@@ -75,10 +81,34 @@ impl Content {
     /// Position of the full state that is held, from which a room can be resumed.
     pub(super) fn base(&self) -> Option<Position> {
         match self {
+            Content::Active(active) if active.is_loaded() => Some(active.state.position()),
+            _ => self.stored_base().map(|base| base.position),
+        }
+    }
+
+    /// The digest of that state.
+    pub(super) fn base_digest(&self) -> Option<u64> {
+        match self {
+            Content::Active(active) if active.is_loaded() => Some(active.state.digest().value()),
+            _ => self.stored_base().map(|base| base.digest),
+        }
+    }
+
+    fn stored_base(&self) -> Option<&Base> {
+        match self {
             Content::Unloaded => None,
-            Content::Cached(cached) => cached.base.as_ref().map(|base| base.position),
-            Content::Background(background) => background.base.as_ref().map(|base| base.position),
-            Content::Active(active) => active.is_loaded().then(|| active.state.position()),
+            Content::Cached(cached) => cached.base.as_ref(),
+            Content::Background(background) => background.base.as_ref(),
+            Content::Active(active) => active.before.as_ref()?.base.as_ref(),
+        }
+    }
+
+    /// What a Cached room shows; and one whose snapshot is being loaded.
+    pub(super) fn summary(&self) -> Option<&v1::RoomSummary> {
+        match self {
+            Content::Cached(cached) => Some(&cached.summary),
+            Content::Active(active) => Some(&active.before.as_ref()?.summary),
+            Content::Background(_) | Content::Unloaded => None,
         }
     }
 
@@ -116,7 +146,8 @@ impl Content {
 
 impl Active {
     pub(super) fn empty(id: &RoomId) -> Active {
-        Active { state: RoomState::replica(id.clone()), presence: Presence::default(), user_count: 0 }
+        let state = RoomState::replica(id.clone());
+        Active { state, presence: Presence::default(), user_count: 0, before: None }
     }
 
     /// Whether the state is the server's, of any age. Epoch 0 is nobody's.
@@ -125,18 +156,16 @@ impl Active {
     }
 }
 
-impl Snapshot {
+impl Base {
     /// Packs a state as the base from which the room is resumed later.
-    pub(super) fn of(state: &RoomState) -> Snapshot {
-        // What was scrolled back to is history, and comes again when it is asked for.
-        let snapshot = state.snapshot(SnapshotFor::Client { messages: limits::JOIN_MESSAGES });
-        Snapshot { position: state.position(), packed: state::compress(&snapshot).into() }
+    pub(super) fn of(state: &RoomState, user_count: u32) -> Base {
+        let packed = compress::pack(state, user_count).encode_to_vec();
+        Base { position: state.position(), digest: state.digest().value(), packed: Some(packed.into()) }
     }
 
+    /// The state, where it lies in memory.
     pub(super) fn restore(&self, id: &RoomId) -> Option<RoomState> {
-        let snapshot = state::decompress(&self.packed).ok()?;
-        let state = RoomState::restore(id.clone(), snapshot, false).ok()?;
-        (state.position() == self.position).then_some(state)
+        compress::read(id, self.packed.as_ref()?).and_then(|room| compress::open(id, &room)).ok()
     }
 }
 

@@ -32,10 +32,16 @@ pub enum Effect {
     },
     /// Store a record, to be given back by [`Client::restore`](super::Client::restore); `None` deletes it.
     Persist {
-        /// Its name: `meta`, `op/…` or `room/…`.
+        /// Its name: `meta`, `op/…`, `room/…` or `snap/…`.
         key: String,
         /// Its bytes.
         value: Option<Vec<u8>>,
+    },
+    /// Read a record that was stored, be it by an earlier process, and hand it to
+    /// [`Client::handle_loaded`](super::Client::handle_loaded). What was stored before this effect counts as stored.
+    Load {
+        /// Its name: `snap/…`.
+        key: String,
     },
 }
 

@@ -243,6 +243,13 @@ impl Client {
         }
     }
 
+    /// The record that [`Effect::Load`] asked for; `None` when the storage does not have it. A snapshot that can't be
+    /// used is refused with [`Event::Error`], and the room is loaded afresh.
+    pub fn handle_loaded(&mut self, key: &str, record: Option<&[u8]>, now: Millis) {
+        let now = self.tick(now);
+        self.take_loaded(key, record, now);
+    }
+
     /// Does what is due. To be called at [`next_deadline`](Client::next_deadline).
     pub fn handle_timeout(&mut self, now: Millis) {
         let now = self.tick(now);
@@ -404,17 +411,35 @@ impl Client {
 
     /// Keeps what the user has typed and not sent. It survives every tier.
     pub fn set_draft(&mut self, room: &RoomId, draft: &str) {
-        let now = self.now;
         if self.draft(room) != draft {
-            let held = self.room_mut(room);
-            held.draft = draft.to_string();
-            held.dirty_since.get_or_insert(now);
-            self.outbox.room(room, RoomChange::Draft);
-            if draft.is_empty() {
-                self.save(room);
-                self.sweep(room);
-            }
+            self.room_mut(room).draft = draft.to_string();
+            self.keep_ui_state(room, draft.is_empty());
         }
+    }
+
+    /// Keeps where the user has scrolled to, in the app's own words: at most 64 bytes, longer ones are cut to none. It
+    /// survives every tier.
+    pub fn set_scroll(&mut self, room: &RoomId, scroll: &str) {
+        let scroll = if scroll.len() > limits::SCROLL_BYTES { "" } else { scroll };
+        if self.scroll(room) != scroll {
+            self.room_mut(room).scroll = scroll.to_string();
+            self.keep_ui_state(room, scroll.is_empty());
+        }
+    }
+
+    fn keep_ui_state(&mut self, room: &RoomId, is_gone: bool) {
+        let now = self.now;
+        self.room_mut(room).dirty_since.get_or_insert(now);
+        self.outbox.room(room, RoomChange::Draft);
+        if is_gone {
+            self.save(room);
+            self.sweep(room);
+        }
+    }
+
+    /// Where the user has scrolled to, as [`set_scroll`](Client::set_scroll) was told.
+    pub fn scroll(&self, room: &RoomId) -> &str {
+        self.rooms.get(room).map_or("", |room| &room.scroll)
     }
 
     /// What the user has typed and not sent.

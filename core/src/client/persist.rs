@@ -1,24 +1,29 @@
 //! What outlives the process: the client's own numbers, operations that wait, and snapshots of rooms.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use prost::Message as _;
 
+use super::bench::short;
 use super::connection::Phase;
-use super::content::{Cached, Content, Snapshot};
+use super::content::{Base, Cached, Content};
 use super::rooms::Room;
 use super::view::Synced;
-use super::{Client, Effect, RoomChange, User};
+use super::{Client, Effect, Event, RoomChange, User};
 use crate::op::Body;
 use crate::pending::{self, Counter, Pending, PendingOp};
 use crate::tier::{Tier, TierReason};
-use crate::{ClientId, Code, Millis, Position, RoomId, UserId, v1};
+use crate::{ClientId, Code, Millis, Position, RoomId, UserId, compress, v1};
 
 /// The layout of records. Others are left alone: they may be of a newer version that the user goes back to.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 const META: &str = "meta";
+/// What is held of a room in memory while it is Cached.
 const ROOM: &str = "room/";
+/// Its snapshot, which is loaded when the room is opened.
+const SNAPSHOT: &str = "snap/";
 const OP: &str = "op/";
 
 #[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
@@ -41,13 +46,16 @@ struct StoredRoom {
     layout: u32,
     #[prost(message, optional, tag = "2")]
     summary: Option<v1::RoomSummary>,
-    /// Position of the packed snapshot.
+    /// Position of the snapshot.
     #[prost(message, optional, tag = "3")]
     base: Option<v1::Position>,
-    #[prost(bytes = "vec", tag = "4")]
-    packed: Vec<u8>,
     #[prost(string, tag = "5")]
     draft: String,
+    /// Digest of the snapshot's state.
+    #[prost(uint64, tag = "6")]
+    digest: u64,
+    #[prost(string, tag = "7")]
+    scroll: String,
 }
 
 impl Client {
@@ -82,32 +90,91 @@ impl Client {
         }
     }
 
-    /// Writes a room's record, or deletes it where nothing is worth keeping.
+    /// Writes a room's records, or deletes them where nothing is worth keeping.
     pub(super) fn save(&mut self, id: &RoomId) {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.dirty_since = None;
-        let (summary, base) = match &room.content {
-            Content::Unloaded => (None, None),
-            Content::Cached(cached) => (Some(cached.summary.clone()), cached.base.clone()),
-            Content::Background(background) => (Some(background.light.summary(id)), background.base.clone()),
-            Content::Active(active) => {
-                let summary = v1::RoomSummary { user_count: active.user_count, ..active.state.summary() };
-                (Some(summary), active.is_loaded().then(|| Snapshot::of(&active.state)))
+        let held = match &room.content {
+            Content::Unloaded => None,
+            Content::Cached(cached) => Some(Cached::clone(cached)),
+            Content::Background(background) => {
+                Some(Cached { summary: background.light.summary(id), base: background.base.clone() })
             }
+            Content::Active(active) if active.is_loaded() => {
+                let summary = v1::RoomSummary { user_count: active.user_count, ..active.state.summary() };
+                let base = Some(Base::of(&active.state, active.user_count));
+                Some(Cached { summary, base })
+            }
+            Content::Active(active) => active.before.as_deref().cloned(),
         };
-        let mut key = String::from(ROOM);
-        key.push_str(id.as_str());
-        if base.is_none() && room.draft.is_empty() {
-            return self.forget_record(&key);
+        let held = held.filter(|held| held.base.is_some());
+        let position = held.as_ref().and_then(|held| held.base.as_ref()).map(|base| base.position);
+        if held.is_none() && !room.has_ui_state() {
+            room.stored_at = None;
+            self.forget_record(&key(SNAPSHOT, id));
+            return self.forget_record(&key(ROOM, id));
         }
+        let is_new = core::mem::replace(&mut room.stored_at, position) != position;
+        let (summary, base) = held.map(|held| (short(held.summary), held.base)).unwrap_or_default();
         let record = StoredRoom {
             layout: LAYOUT,
-            summary,
-            base: base.as_ref().map(|base| base.position.wire()),
-            packed: base.map(|base| base.packed.to_vec()).unwrap_or_default(),
+            summary: base.is_some().then_some(summary),
+            base: position.map(Position::wire),
+            digest: base.as_ref().map_or(0, |base| base.digest),
             draft: room.draft.clone(),
+            scroll: room.scroll.clone(),
         };
-        self.store(key, record.encode_to_vec());
+        match base.and_then(|base| base.packed) {
+            Some(packed) if is_new => self.store(key(SNAPSHOT, id), packed.to_vec()),
+            None if position.is_none() => self.forget_record(&key(SNAPSHOT, id)),
+            Some(_) | None => {}
+        }
+        self.store(key(ROOM, id), record.encode_to_vec());
+    }
+
+    /// Asks the host for a room's snapshot.
+    pub(super) fn load(&mut self, id: &RoomId, now: Millis) {
+        self.room_mut(id).loading = Some(now);
+        self.outbox.effect(Effect::Load { key: key(SNAPSHOT, id) });
+    }
+
+    pub(super) fn take_loaded(&mut self, key: &str, bytes: Option<&[u8]>, now: Millis) {
+        if let Some(Ok(id)) = key.strip_prefix(SNAPSHOT).map(RoomId::new) {
+            self.loaded(&id, bytes, now);
+        }
+    }
+
+    /// The snapshot is there, or will not be: the room goes on from it, or is loaded afresh.
+    pub(super) fn loaded(&mut self, id: &RoomId, bytes: Option<&[u8]>, now: Millis) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        if room.loading.take().is_none() {
+            return;
+        }
+        let Content::Active(active) = &mut room.content else { return };
+        let opened = bytes.map(|bytes| compress::read(id, bytes).and_then(|read| compress::open(id, &read)));
+        let refused = opened.as_ref().and_then(|opened| opened.as_ref().err()).copied();
+        match opened {
+            Some(Ok(state)) => {
+                active.state = state;
+                active.before = None;
+                room.synced = Synced::Stale;
+                room.messages = room.messages.max(room.content.messages());
+                self.outbox.room(id, RoomChange::Reset);
+                self.confirm_shown(id);
+            }
+            Some(Err(_)) | None => {
+                if let Some(before) = &mut active.before {
+                    before.base = None;
+                }
+                room.stored_at = None;
+                self.forget_record(&key(SNAPSHOT, id));
+            }
+        }
+        if let Some(code) = refused {
+            self.room_mut(id).reset = Some(code);
+            self.outbox.event(Event::Error { code, room: Some(id.clone()), reason: String::new() });
+        }
+        self.tell(id, now);
     }
 
     pub(super) fn save_deadline(&self) -> Option<Millis> {
@@ -135,6 +202,7 @@ impl Client {
             {
                 self.take_room(&id, &value, now);
             }
+            // A snapshot waits until its room is opened.
             // Also what could not be read is deleted at logout.
             self.stored.insert(key);
         }
@@ -165,26 +233,25 @@ impl Client {
             return;
         }
         let room = self.rooms.entry(id.clone()).or_default();
-        if room.draft.is_empty() {
-            room.draft = stored.draft;
+        if !room.has_ui_state() {
+            (room.draft, room.scroll) = (stored.draft, stored.scroll);
         }
-        let position = stored.base.map(Position::from).filter(|_| !stored.packed.is_empty());
-        let Some(position) = position else { return };
-        let base = Snapshot { position, packed: stored.packed.into() };
+        let Some(position) = stored.base.map(Position::from) else { return };
+        room.stored_at = Some(position);
+        let base = Some(Base { position, digest: stored.digest, packed: None });
+        let cached = Box::new(Cached { summary: stored.summary.unwrap_or_default(), base });
         match &mut room.content {
             Content::Unloaded => {
-                let summary = stored.summary.unwrap_or_default();
-                let cached = Cached { summary, base: Some(base) };
-                room.content = Content::Cached(alloc::boxed::Box::new(cached));
+                room.messages = room.messages.max(cached.summary.messages);
+                room.content = Content::Cached(cached);
                 (room.reason, room.since, room.synced) = (TierReason::Restored, now, Synced::Ready);
                 self.cache.admit(id);
             }
             // It was opened before the records were there.
             Content::Active(active) if !active.is_loaded() => {
-                if let Some(state) = base.restore(id) {
-                    active.state = state;
-                    room.synced = Synced::Stale;
-                }
+                active.before = Some(cached);
+                (room.told, room.asked, room.parts) = (None, None, None);
+                self.load(id, now);
             }
             Content::Active(_) | Content::Background(_) | Content::Cached(_) => {}
         }
@@ -270,4 +337,10 @@ impl Client {
             self.change_tier(&inbox, Tier::Active, TierReason::OwnInbox, now);
         }
     }
+}
+
+fn key(kind: &str, id: &RoomId) -> String {
+    let mut key = String::from(kind);
+    key.push_str(id.as_str());
+    key
 }

@@ -42,6 +42,12 @@ pub(super) struct Room {
     pub(super) messages: u64,
     pub(super) history: History,
     pub(super) draft: String,
+    /// Where the user has scrolled to, in the app's own words.
+    pub(super) scroll: String,
+    /// When the snapshot was asked for that the host's storage holds. Until it is there nothing is asked of the server.
+    pub(super) loading: Option<Millis>,
+    /// Position of the snapshot that the host's storage holds.
+    pub(super) stored_at: Option<Position>,
     /// The stored record is older than what is held.
     pub(super) dirty_since: Option<Millis>,
     pub(super) bytes_in: u64,
@@ -64,6 +70,8 @@ pub(super) struct History {
 
 /// A request that is not answered by then is repeated.
 const REPEAT: u64 = 15_000;
+/// A storage that has not answered by then has nothing.
+const LOAD: u64 = 5_000;
 /// A room's whole state is asked for at most this often.
 const START_OVER: u64 = 1_000;
 
@@ -74,7 +82,20 @@ impl Room {
 
     /// Nothing would be lost if the room were forgotten.
     fn is_void(&self) -> bool {
-        self.tier() == Tier::Unloaded && self.holders == 0 && self.draft.is_empty() && self.told.is_none()
+        self.tier() == Tier::Unloaded && self.holders == 0 && !self.has_ui_state() && self.told.is_none()
+    }
+
+    /// What belongs to the client, and survives every tier.
+    pub(super) fn has_ui_state(&self) -> bool {
+        !self.draft.is_empty() || !self.scroll.is_empty()
+    }
+
+    /// Whether the snapshot has to be loaded before anything else.
+    pub(super) fn awaits_snapshot(&self) -> bool {
+        match &self.content {
+            Content::Active(active) => active.before.as_ref().is_some_and(|before| before.base.is_some()),
+            Content::Unloaded | Content::Cached(_) | Content::Background(_) => false,
+        }
     }
 }
 
@@ -179,6 +200,7 @@ impl Client {
         if from != to {
             (room.since, room.asked, room.retry_at, room.parts) = (now, None, None, None);
             room.history = History::default();
+            room.loading = None;
             room.messages = room.messages.max(bench.messages());
         }
         let mut is_told = false;
@@ -200,21 +222,27 @@ impl Client {
         if from == to {
             return;
         }
-        room.synced = if room.content.base().is_some() || room.predicted.is_some() {
-            Synced::Stale
-        } else {
-            Synced::Loading
-        };
+        let awaits_snapshot = room.awaits_snapshot();
+        let shows = room.content.base().is_some() && !awaits_snapshot;
+        room.synced = if shows || room.predicted.is_some() { Synced::Stale } else { Synced::Loading };
         if to <= Tier::Cached {
             room.synced = Synced::Ready;
             self.pending.drop_acknowledged(id);
         }
-        if to == Tier::Active {
+        if awaits_snapshot {
+            self.load(id, now);
+        } else if to == Tier::Active {
             self.confirm_shown(id);
         }
         self.outbox.room(id, RoomChange::Reset);
         if to < from && self.room_mut(id).dirty_since.is_some() {
             self.save(id);
+        }
+        if let Content::Cached(cached) = &mut self.room_mut(id).content
+            && let Some(base) = &mut cached.base
+        {
+            // It lies in the host's storage.
+            base.packed = None;
         }
         if is_told {
             self.tell(id, now);
@@ -293,6 +321,9 @@ impl Client {
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         for id in ids {
             self.settle_tier(&id, now);
+            if self.rooms.get(&id).and_then(|room| room.loading).is_some_and(|since| since + LOAD <= now) {
+                self.loaded(&id, None, now);
+            }
             if self.link.is_online()
                 && let Some(room) = self.rooms.get_mut(&id)
                 && room_request_due(room).is_some_and(|due| due <= now)
@@ -306,7 +337,8 @@ impl Client {
     pub(super) fn room_deadline(&self) -> Option<Millis> {
         let tiers = self.rooms.keys().filter_map(|id| self.next_tier(id)).map(|(due, ..)| due);
         let requests = self.rooms.values().filter(|_| self.link.is_online()).filter_map(room_request_due);
-        tiers.chain(requests).min()
+        let loads = self.rooms.values().filter_map(|room| room.loading).map(|since| since + LOAD);
+        tiers.chain(requests).chain(loads).min()
     }
 
     /// Tells the server the room's tier, unless it knows.
@@ -328,14 +360,19 @@ impl Client {
         }
         let room = self.rooms.get_mut(id)?;
         let tier = room.tier();
-        if room.told == Some(tier) || (tier == Tier::Unloaded && room.told.is_none()) {
+        if room.loading.is_some()
+            || room.told == Some(tier)
+            || (tier == Tier::Unloaded && room.told.is_none())
+        {
             return None;
         }
         room.told = (tier != Tier::Unloaded).then_some(tier);
         room.asked = (tier >= Tier::Background).then_some(now);
         room.retry_at = None;
         room.parts = None;
-        let base = if room.reset.is_some() { None } else { room.content.base() };
+        let reason = room.reset.map_or(0, Code::number);
+        let base = room.content.base().filter(|_| room.reset.is_none());
+        let digest = room.content.base_digest().filter(|_| base.is_some());
         let seen = match &room.content {
             Content::Background(background) => Some(background.light.seen),
             Content::Unloaded | Content::Cached(_) | Content::Active(_) => None,
@@ -346,6 +383,8 @@ impl Client {
             tier: tier.wire().into(),
             base: base.map(Position::wire),
             seen: seen.map(Position::wire),
+            digest,
+            reason,
             ..Default::default()
         })
     }

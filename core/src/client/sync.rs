@@ -38,6 +38,10 @@ impl Client {
         let Some(id) = self.resolve(&sync.room_id, sync.alias) else { return };
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.bytes_in += bytes as u64;
+        // What was on its way to the tier before. The new one is asked for when the snapshot is there.
+        if room.loading.is_some() {
+            return;
+        }
         let answered = sync.tier.map(Tier::from_wire);
         // An answer about a tier that the room has left since says nothing any more.
         if answered.is_some_and(|tier| tier != Some(room.tier())) {
@@ -255,6 +259,7 @@ impl Client {
         let held = active.state.position();
         let was_loaded = active.is_loaded();
         active.state = state;
+        active.before = None;
         if was_loaded && held.epoch != at.epoch {
             room.ended = Some(held.epoch);
         }

@@ -201,7 +201,9 @@ impl<'a> RoomView<'a> {
     pub fn name(&self) -> &'a str {
         match (&self.room.content, self.info()) {
             (_, Some(info)) => &info.name,
-            (Content::Cached(cached), None) if !cached.summary.name.is_empty() => &cached.summary.name,
+            (content, None) if content.summary().is_some_and(|summary| !summary.name.is_empty()) => {
+                content.summary().map_or("", |summary| &summary.name)
+            }
             _ => self.client.list.rows.get(self.id).map_or(self.id.as_str(), |row| &row.name),
         }
     }
@@ -341,6 +343,11 @@ impl<'a> RoomView<'a> {
     /// What the user has typed and not sent.
     pub fn draft(&self) -> &'a str {
         &self.room.draft
+    }
+
+    /// Where the user has scrolled to, as [`Client::set_scroll`] was told.
+    pub fn scroll(&self) -> &'a str {
+        &self.room.scroll
     }
 }
 

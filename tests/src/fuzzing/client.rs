@@ -136,6 +136,10 @@ impl Host {
                 Effect::Close { .. } => {}
                 Effect::Persist { key, value: Some(value) } => drop(self.records.insert(key, value)),
                 Effect::Persist { key, value: None } => drop(self.records.remove(&key)),
+                Effect::Load { key } => {
+                    let record = self.records.get(&key).cloned();
+                    self.client.handle_loaded(&key, record.as_deref(), self.now);
+                }
             }
         }
         while self.client.poll_event().is_some() {}

@@ -467,6 +467,10 @@ impl World {
                         None => durable.remove(&key),
                     };
                 }
+                ClientEffect::Load { key } => {
+                    let record = self.clients[client].durable.get(&key).cloned();
+                    self.clients[client].client.handle_loaded(&key, record.as_deref(), Millis(self.now));
+                }
             }
         }
         while self.clients[client].client.poll_event().is_some() {}

@@ -329,6 +329,21 @@ describe("records", () => {
     expect(core.calls).toEqual(["restore op/1", "connect"]);
   });
 
+  test("of snapshots are read when they are asked for, from the adapter or, where it can't, from memory", async () => {
+    const snapshot = ["snap/a", Uint8Array.of(1, 2)] as const;
+    const read = vi.fn(async (key: string) => (key === "snap/a" ? Uint8Array.of(1, 2) : null));
+    for (const more of [{ read }, {}]) {
+      const storage: StorageAdapter = { load: () => [snapshot], write: () => {}, ...more };
+      const { core } = fakeClient({ storage });
+      await settled();
+      core.load("snap/a");
+      core.load("snap/b");
+      await settled();
+      expect(core.calls.slice(-2)).toEqual(["loaded snap/a 2", "loaded snap/b none"]);
+    }
+    expect(read).toHaveBeenCalledTimes(2);
+  });
+
   test("that can't be kept are told once, and everything goes on", async () => {
     const write = vi.fn(() => {
       throw new DOMException("full", "QuotaExceededError");

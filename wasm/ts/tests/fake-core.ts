@@ -35,6 +35,7 @@ export class FakeCore implements Core {
   #changes = new Map<string, RoomChanges>();
   #events: CoreEvent[] = [];
   #records: StorageChange[] = [];
+  #loads: string[] = [];
 
   constructor(wake: () => void) {
     this.#wake = wake;
@@ -112,12 +113,20 @@ export class FakeCore implements Core {
     this.#arrived();
   }
 
+  load(key: string): void {
+    this.#loads.push(key);
+    this.#arrived();
+  }
+
   holders(room: string): number {
     return this.#rooms.get(room)?.holders ?? 0;
   }
 
   restore(records: readonly (readonly [string, Uint8Array])[]): void {
     this.calls.push(`restore ${records.map(([key]) => key)}`);
+  }
+  loaded(key: string, record?: Uint8Array): void {
+    this.calls.push(`loaded ${key} ${record?.length ?? "none"}`);
   }
   set_token(token: string): void {
     this.calls.push(`set_token ${token}`);
@@ -204,11 +213,13 @@ export class FakeCore implements Core {
       changes: [...this.#changes.values()],
       events: this.#events,
       records: this.#records,
+      loads: this.#loads,
     };
     this.#changed = { connection: false, rooms: [] };
     this.#changes.clear();
     this.#events = [];
     this.#records = [];
+    this.#loads = [];
     return drained;
   }
   connection(): Numbered<ConnectionSnapshot> {

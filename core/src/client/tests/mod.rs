@@ -103,6 +103,10 @@ impl Host {
                 Effect::Close { code, .. } => self.closed.push(code),
                 Effect::Persist { key, value: Some(value) } => drop(self.stored.insert(key, value)),
                 Effect::Persist { key, value: None } => drop(self.stored.remove(&key)),
+                Effect::Load { key } => {
+                    let record = self.stored.get(&key).cloned();
+                    self.client.handle_loaded(&key, record.as_deref(), Millis(self.now));
+                }
             }
         }
         while let Some(event) = self.client.poll_event() {

@@ -231,6 +231,7 @@ class Enfilade(
             is Effect.Send -> sockets[effect.generation]?.send(effect.bytes)
             is Effect.Close -> sockets.remove(effect.generation)?.close(effect.code, effect.reason)
             is Effect.Persist -> persist(effect.key, effect.value)
+            is Effect.Load -> feed(Input.Loaded(effect.key, stored(effect.key)))
         }
     }
 
@@ -247,6 +248,14 @@ class Enfilade(
                 reason
             }
     }
+
+    /** What can't be read is as good as absent: the room is loaded from the server. */
+    private fun stored(key: String): ByteArray? =
+        try {
+            records.read(key)
+        } catch (_: IOException) {
+            null
+        }
 
     private fun announce(event: Event) {
         when (event) {

@@ -17,6 +17,9 @@ interface RecordStore {
         key: String,
         value: ByteArray?,
     )
+
+    /** One record; `null` when there is none of that name. Called for a room's snapshot when the room is opened. */
+    fun read(key: String): ByteArray? = load()[key]
 }
 
 /** Records that end with the process. */
@@ -31,6 +34,8 @@ class MemoryRecords : RecordStore {
     ) {
         if (value == null) records.remove(key) else records[key] = value
     }
+
+    override fun read(key: String): ByteArray? = records[key]
 }
 
 /** Records as files of one folder, which belongs to one client at a time. */
@@ -53,7 +58,7 @@ class FolderRecords(
         key: String,
         value: ByteArray?,
     ) {
-        val file = folder.resolve(Base64.getUrlEncoder().withoutPadding().encodeToString(key.encodeToByteArray()) + SUFFIX)
+        val file = fileOf(key)
         if (value == null) {
             Files.deleteIfExists(file)
             return
@@ -63,6 +68,11 @@ class FolderRecords(
         Files.write(unfinished, value)
         Files.move(unfinished, file, ATOMIC_MOVE, REPLACE_EXISTING)
     }
+
+    override fun read(key: String): ByteArray? = fileOf(key).takeIf { Files.exists(it) }?.let(Files::readAllBytes)
+
+    private fun fileOf(key: String): Path =
+        folder.resolve(Base64.getUrlEncoder().withoutPadding().encodeToString(key.encodeToByteArray()) + SUFFIX)
 
     private fun keyOf(file: Path): String = Base64.getUrlDecoder().decode(file.fileName.toString().removeSuffix(SUFFIX)).decodeToString()
 
