@@ -57,8 +57,13 @@ impl Host {
     }
 
     fn signals_sent(&self) -> Vec<&v1::Signal> {
-        let signal = |request| if let Request::Signal(signal) = request { Some(signal) } else { None };
-        self.sent.iter().filter_map(signal).collect()
+        let mut signals = Vec::new();
+        for request in &self.sent {
+            if let Request::Signal(signal) = request {
+                signals.push(signal);
+            }
+        }
+        signals
     }
 
     fn shown(&self) -> Vec<(&str, &[u8])> {
