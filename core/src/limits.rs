@@ -14,6 +14,8 @@ pub const TOPIC_CHARS: usize = 250;
 pub const TEXT_CHARS: usize = 4_000;
 /// Each mention is one entry in another room.
 pub const MENTIONS: usize = 50;
+/// The name of an emote, between its colons.
+pub const EMOTE_CHARS: usize = 32;
 /// Characters of a message that its notification repeats.
 pub const EXCERPT_CHARS: usize = 140;
 /// An op is kept and relayed to everybody; the largest element with its key fits, and so does its entry into a frame.
@@ -55,6 +57,16 @@ pub const MENTIONS_COUNTED: usize = 1_000;
 pub const FOLLOWINGS: usize = 10_000;
 /// Members of a room: the member list travels whole.
 pub const MEMBERS: usize = 10_000;
+/// Bans of a room, and mutes: they travel whole too. Those that have ended make place.
+pub const SANCTIONS: usize = 10_000;
+/// Users invited who have not joined.
+pub const INVITED: usize = 1_000;
+/// Users who have left and whose slow mode is remembered.
+pub const DEPARTED: usize = 1_000;
+/// Badges of a member: what fits beside a name.
+pub const BADGES: usize = 8;
+/// A badge is a short word.
+pub const BADGE_BYTES: usize = 32;
 
 /// Clients whose last operations a room remembers; the one idle for longest goes first.
 pub const CLIENT_WINDOWS: usize = 4_096;

@@ -1,5 +1,7 @@
 //! Operations: what a client asks for. The bytes are relayed as they came; this module reads and checks them.
 
+mod people;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -65,6 +67,13 @@ fn check(body: &Body) -> Result<(), Code> {
             if marker.ordinal < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
         }
         Body::PutElements(put) => put_elements(put),
+        Body::SetRole(_)
+        | Body::Kick(_)
+        | Body::Ban(_)
+        | Body::Mute(_)
+        | Body::Invite(_)
+        | Body::SetBadges(_)
+        | Body::SetPermissions(_) => people::check(body),
         // Not folded yet.
         Body::EditMessage(_)
         | Body::DeleteMessage(_)
@@ -75,13 +84,6 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::LeaveTeam(_)
         | Body::AddScore(_)
         | Body::ResetScores(_)
-        | Body::SetRole(_)
-        | Body::Kick(_)
-        | Body::Ban(_)
-        | Body::Mute(_)
-        | Body::Invite(_)
-        | Body::SetBadges(_)
-        | Body::SetPermissions(_)
         | Body::SetConflictMode(_)
         | Body::RaiseFoldVersion(_)
         | Body::RequestFriend(_)

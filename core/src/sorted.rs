@@ -206,6 +206,11 @@ impl<T: Ord> SortedSet<T> {
         self.place(item).is_ok()
     }
 
+    /// All items in order.
+    pub(crate) fn items(&self) -> &[T] {
+        &self.0
+    }
+
     /// Whether it was not there before.
     pub(crate) fn insert(&mut self, item: T) -> bool {
         self.place(&item).map_err(|place| self.0.insert(place, item)).is_err()

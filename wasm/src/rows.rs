@@ -91,6 +91,7 @@ struct Config {
     subscriber_only: bool,
     follower_only: bool,
     emote_only: bool,
+    capacity: u32,
 }
 
 #[derive(Serialize)]
@@ -419,8 +420,9 @@ impl From<&v1::RoomConfig> for Config {
             subscriber_only,
             follower_only,
             emote_only,
+            capacity,
         } = config;
-        Config { slow_mode_enabled, slow_mode_duration, subscriber_only, follower_only, emote_only }
+        Config { slow_mode_enabled, slow_mode_duration, subscriber_only, follower_only, emote_only, capacity }
     }
 }
 

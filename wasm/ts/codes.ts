@@ -114,6 +114,7 @@ export const codes = {
     text: "What was learned is damaged, truncated or of a newer version; learning starts afresh.",
   },
   team_full: { code: 1040, retry: "never", text: "There are as many teams or players as there may be." },
+  list_full: { code: 1041, retry: "never", text: "The list of bans, mutes or invitations is as long as it may be." },
   rate_limited: { code: 2000, retry: "later", text: "Too many requests." },
   slow_mode: { code: 2001, retry: "later", text: "Slow mode is on: wait before the next message." },
   store_unavailable: { code: 2002, retry: "later", text: "The store does not answer; nothing was lost." },

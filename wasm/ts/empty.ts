@@ -9,6 +9,7 @@ const config: RoomConfig = Object.freeze({
   subscriberOnly: false,
   followerOnly: false,
   emoteOnly: false,
+  capacity: 0,
 });
 
 /** What is known of a room before anything is known of it. */

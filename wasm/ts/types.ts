@@ -107,6 +107,8 @@ export interface RoomConfig {
   readonly subscriberOnly: boolean;
   readonly followerOnly: boolean;
   readonly emoteOnly: boolean;
+  /** Members that the room takes; 0 is as many as a room may have. */
+  readonly capacity: number;
 }
 
 /** How what is held of a room relates to what the server has. */

@@ -204,7 +204,7 @@ impl Connection {
             Ok(identity) => identity,
             Err(code) => return self.refuse_token(code),
         };
-        let actor = Actor::User { id: identity.user.clone(), name: identity.name.clone() };
+        let actor = Actor::new(identity.user.clone(), identity.name.clone());
         match core::mem::replace(&mut self.phase, Phase::Open) {
             Phase::Verifying(hello) => {
                 self.actor = Some(actor);

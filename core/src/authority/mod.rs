@@ -84,7 +84,7 @@ const STORE_RETRY_AFTER: u64 = 1_000;
 /// assert_eq!(room.poll_effect(), Some(Effect::Load));
 /// room.handle_loaded(Loaded::default(), Millis(0)).unwrap();
 ///
-/// let ada = Actor::User { id: UserId::new("ada").unwrap(), name: "Ada".into() };
+/// let ada = Actor::new(UserId::new("ada").unwrap(), "Ada");
 /// let create = v1::CreateRoom { name: "Lobby".into(), ..Default::default() };
 /// let submit = v1::Submit {
 ///     room_id: "lobby".into(),

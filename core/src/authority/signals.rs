@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Authority, ConnId, Lane};
-use crate::policy::Actor;
+use crate::policy::{self, Actor};
 use crate::v1::SignalClass;
 use crate::v1::server_frame::Body as Frame;
 use crate::{Millis, Tier, limits, v1};
@@ -51,7 +51,9 @@ impl Authority {
         let class = signal.class();
         // What has begun ends, whatever has become of the room meanwhile.
         let ends = class == SignalClass::Release && self.signals.holds(conn, &signal);
-        if !is_within_bounds(&signal) || (!ends && (self.must_wait() || self.readable(actor).is_err())) {
+        if !is_within_bounds(&signal)
+            || (!ends && (self.must_wait() || !policy::may_signal(&self.confirmed, actor, now)))
+        {
             return;
         }
         // A time that can't be is none: a receiver would wait for it.

@@ -346,10 +346,8 @@ fn no_frame_is_larger_than_receivers_take_however_long_messages_and_names_are() 
     fits(&room.set_tier(10, "bob", want(Tier::Background, None)));
     assert_eq!(all_history(&mut room), (1..=1_101).collect::<Vec<_>>());
 
-    let named = Actor::User {
-        id: UserId::new(&"u".repeat(limits::USER_ID_BYTES)).unwrap(),
-        name: "\u{10ffff}".repeat(limits::NAME_CHARS),
-    };
+    let id = UserId::new(&"u".repeat(limits::USER_ID_BYTES)).unwrap();
+    let named = Actor::new(id, "\u{10ffff}".repeat(limits::NAME_CHARS));
     let base = room.authority.state().position();
     for counter in 1..=400 {
         room.authority.submit(ConnId(3), &named, submit(3, counter, join()), room.now);

@@ -9,7 +9,7 @@ use super::view::Synced;
 use super::{Client, Event, RoomChange};
 use crate::op::{self, Body};
 use crate::pending::{OpState, PendingOp};
-use crate::policy::{self, Actor, Refusal};
+use crate::policy::{self, Actor, Facts, Refusal};
 use crate::{Code, Millis, OpId, Position, Retry, RoomId, Tier, limits, pending, v1};
 
 /// The newest message that the user has read in a room, before the inbox says so.
@@ -83,7 +83,11 @@ impl Client {
         if room.synced != Synced::Ready || self.pending.of(id).any(decides_later) {
             return Ok(());
         }
-        let actor = Actor::User { id: user.id.clone(), name: user.name.clone() };
+        let owner = active.state.info().map_or("", |info| &info.owner);
+        // Where the inbox is not here to ask, the authority knows.
+        let follows = self.inbox().map(|inbox| inbox.follows(owner));
+        let facts = Facts { is_admin: false, follows_owner: Some(follows.unwrap_or(true)) };
+        let actor = Actor::User { id: user.id.clone(), name: user.name.clone(), facts };
         let server_now = self.signals.clock.server(now);
         policy::may_submit(&active.state, &actor, body, server_now)
     }

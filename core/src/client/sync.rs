@@ -151,7 +151,7 @@ impl Client {
     fn changed(&mut self, id: &RoomId, change: Change) {
         match change {
             Change::Info | Change::Config => self.outbox.room(id, RoomChange::Meta),
-            Change::Member(_) | Change::MemberGone(_) => {
+            Change::Member(_) | Change::MemberGone(_) | Change::Access => {
                 self.outbox.room(id, RoomChange::Members);
                 self.outbox.room(id, RoomChange::Meta);
             }
@@ -460,6 +460,10 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
         whole.followings.extend(part.followings);
         whole.notifications.extend(part.notifications);
         whole.elements.extend(part.elements);
+        whole.bans.extend(part.bans);
+        whole.mutes.extend(part.mutes);
+        whole.invited.extend(part.invited);
+        whole.departed.extend(part.departed);
     }
     Ok(whole)
 }

@@ -461,7 +461,7 @@ impl Client {
         self.own_inbox() == Some(id)
     }
 
-    fn inbox(&self) -> Option<&crate::state::Inbox> {
+    pub(super) fn inbox(&self) -> Option<&crate::state::Inbox> {
         match &self.rooms.get(self.own_inbox()?)?.content {
             Content::Active(active) => Some(active.state.inbox()),
             Content::Unloaded | Content::Cached(_) | Content::Background(_) => None,

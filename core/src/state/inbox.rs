@@ -58,6 +58,11 @@ impl Inbox {
         self.followings.get(room).map_or(0, |following| following.mentions.len())
     }
 
+    /// Whether the owner of the inbox follows this user.
+    pub fn follows(&self, _user: &str) -> bool {
+        false
+    }
+
     /// Whether the operation would change nothing, because it has been applied already or is overtaken. By this,
     /// effects that the server repeats after a crash leave no trace in the log.
     pub fn is_settled(&self, body: &Body) -> bool {

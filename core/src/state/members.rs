@@ -1,16 +1,21 @@
+use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use prost::Message as _;
 
 use super::register;
 use crate::long::LongMap;
-use crate::{Digest, Entry, Millis, hash53, v1};
+use crate::{Digest, Entry, Millis, hash53, limits, v1};
 
-/// Who belongs to a room, by user id.
+/// Who belongs to a room, by user id. Every count is that of the set.
 #[derive(Clone, Debug, Default)]
 pub struct Members {
     by_user: LongMap<String, v1::Member>,
     moderators: usize,
+    owners: usize,
+    /// When those who have left last posted, in the order of leaving.
+    departed: VecDeque<v1::Departed>,
 }
 
 impl Members {
@@ -24,9 +29,14 @@ impl Members {
         self.by_user.is_empty()
     }
 
-    /// How many of them may moderate.
+    /// How many of them are moderators or owners.
     pub fn moderators(&self) -> usize {
         self.moderators
+    }
+
+    /// How many of them are owners.
+    pub fn owners(&self) -> usize {
+        self.owners
     }
 
     /// The member of this user id.
@@ -41,31 +51,46 @@ impl Members {
 
     /// Makes the author a member. Somebody who is one already keeps role and date, and gets the new display name.
     pub(super) fn join(&mut self, entry: &Entry, role: v1::Role, digest: &mut Digest) {
-        let mut member = v1::Member {
-            user: entry.author.clone(),
-            name: entry.author_name.clone(),
-            role: role.into(),
-            joined_at: entry.at.0,
-            posted_at: 0,
-            ..Default::default()
-        };
-        if let Some(old) = self.by_user.get(&entry.author) {
-            member = v1::Member { name: member.name, ..old.clone() };
+        let name = entry.author_name.clone();
+        if self.change(&entry.author, digest, |member| member.name.clone_from(&name)) {
+            return;
         }
+        // Slow mode is not over for those who leave and come back.
+        let back = self.departed.iter().position(|departed| departed.user == entry.author);
+        let posted_at = back.and_then(|at| self.departed.remove(at)).map_or(0, |departed| departed.posted_at);
+        let user = entry.author.clone();
+        let joined_at = entry.at.0;
+        let member = v1::Member { user, name, role: role.into(), joined_at, posted_at, ..Default::default() };
         self.insert(member, digest);
     }
 
     pub(super) fn insert(&mut self, member: v1::Member, digest: &mut Digest) {
-        self.leave(&member.user, digest);
-        digest.add(hash(&member));
-        self.moderators += usize::from(may_moderate(&member));
+        self.remove(&member.user, digest);
+        self.count(&member, digest, 1);
         self.by_user.insert(member.user.clone(), member);
     }
 
     pub(super) fn leave(&mut self, user: &str, digest: &mut Digest) -> bool {
-        let Some(old) = self.by_user.remove(user) else { return false };
-        digest.remove(hash(&old));
-        self.moderators -= usize::from(may_moderate(&old));
+        let Some(old) = self.remove(user, digest) else { return false };
+        if old.posted_at != 0 {
+            self.departed.push_back(v1::Departed { user: old.user, posted_at: old.posted_at });
+            if self.departed.len() > limits::DEPARTED {
+                self.departed.pop_front();
+            }
+        }
+        true
+    }
+
+    /// Changes a member, and says whether there is one.
+    pub(super) fn change(
+        &mut self,
+        user: &str,
+        digest: &mut Digest,
+        change: impl FnOnce(&mut v1::Member),
+    ) -> bool {
+        let Some(mut member) = self.remove(user, digest) else { return false };
+        change(&mut member);
+        self.insert(member, digest);
         true
     }
 
@@ -74,11 +99,44 @@ impl Members {
             member.posted_at = at.0;
         }
     }
-}
 
-/// Whether the role allows to change the room and to moderate.
-pub(crate) fn may_moderate(member: &v1::Member) -> bool {
-    matches!(member.role(), v1::Role::Moderator | v1::Role::Owner)
+    /// Who owns the room when its owner has gone: of the highest role, the longest here.
+    pub(super) fn heir(&self) -> Option<&v1::Member> {
+        self.iter().min_by_key(|member| (-member.role, member.joined_at))
+    }
+
+    pub(super) fn departed(&self) -> Vec<v1::Departed> {
+        self.departed.iter().cloned().collect()
+    }
+
+    pub(super) fn restore(
+        members: Vec<v1::Member>,
+        departed: Vec<v1::Departed>,
+        digest: &mut Digest,
+    ) -> Members {
+        let mut restored = Members { departed: departed.into(), ..Members::default() };
+        members.into_iter().for_each(|member| restored.insert(member, digest));
+        restored
+    }
+
+    fn remove(&mut self, user: &str, digest: &mut Digest) -> Option<v1::Member> {
+        let old = self.by_user.remove(user)?;
+        self.count(&old, digest, -1);
+        Some(old)
+    }
+
+    /// Counts a member in or out.
+    fn count(&mut self, member: &v1::Member, digest: &mut Digest, by: isize) {
+        if by > 0 {
+            digest.add(hash(member))
+        } else {
+            digest.remove(hash(member))
+        }
+        let count =
+            |counter: &mut usize, counts| *counter = counter.wrapping_add_signed(by * isize::from(counts));
+        count(&mut self.moderators, member.role() != v1::Role::Member);
+        count(&mut self.owners, member.role() == v1::Role::Owner);
+    }
 }
 
 /// `posted_at` is left out: it changes with every message, and follows from the log, which the chain covers.

@@ -1,8 +1,10 @@
 //! The fold: a room's log in, its state out.
 
+mod access;
 mod inbox;
 mod map;
 mod members;
+mod moderation;
 mod snapshot;
 mod timeline;
 mod windows;
@@ -12,10 +14,10 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
+pub use access::{Access, Sanctions};
 pub use inbox::Inbox;
 pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
-pub(crate) use members::may_moderate;
 pub use snapshot::{SnapshotFor, compress, decompress};
 pub use timeline::Timeline;
 pub use windows::{Seen, Windows};
@@ -37,6 +39,8 @@ pub enum Change {
     Member(String),
     /// This user is no longer a member.
     MemberGone(String),
+    /// Bans, mutes, invitations, or what a role may do.
+    Access,
     /// The message with this ordinal was appended.
     MessageAdded(u64),
     /// Messages with ordinals below this one left the window.
@@ -60,6 +64,7 @@ pub struct RoomState {
     info: Option<v1::RoomInfo>,
     config: v1::RoomConfig,
     members: Members,
+    access: Access,
     timeline: Timeline,
     inbox: Inbox,
     map: ElementMap,
@@ -79,6 +84,7 @@ impl RoomState {
             info: None,
             config: v1::RoomConfig::default(),
             members: Members::default(),
+            access: Access::default(),
             timeline: Timeline::default(),
             inbox: Inbox::default(),
             windows: None,
@@ -120,6 +126,11 @@ impl RoomState {
     /// Who belongs to the room.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// Who may come in, and what a role may do.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The newest messages.
@@ -185,15 +196,17 @@ impl RoomState {
             Some(Body::CreateRoom(create)) => self.create(entry, create, &mut changes),
             Some(Body::SetInfo(info)) => self.set_info(info, &mut changes),
             Some(Body::SetConfig(config)) => self.set_config(*config, &mut changes),
-            Some(Body::Join(_)) => {
-                self.members.join(entry, v1::Role::Member, &mut self.digest);
-                changes.push(Change::Member(entry.author.clone()));
-            }
-            Some(Body::Leave(_)) => {
-                if self.members.leave(&entry.author, &mut self.digest) {
-                    changes.push(Change::MemberGone(entry.author.clone()));
-                }
-            }
+            Some(Body::Join(_)) => self.join(entry, &mut changes),
+            Some(Body::Leave(_)) => self.end_membership(&entry.author, &mut changes),
+            Some(
+                Body::SetRole(_)
+                | Body::Kick(_)
+                | Body::Ban(_)
+                | Body::Mute(_)
+                | Body::Invite(_)
+                | Body::SetBadges(_)
+                | Body::SetPermissions(_),
+            ) => self.moderate(entry, &mut changes),
             Some(Body::PostMessage(post)) => {
                 self.members.posted(&entry.author, entry.at);
                 self.timeline.append(entry, post, &mut changes);
@@ -213,13 +226,6 @@ impl RoomState {
                 | Body::LeaveTeam(_)
                 | Body::AddScore(_)
                 | Body::ResetScores(_)
-                | Body::SetRole(_)
-                | Body::Kick(_)
-                | Body::Ban(_)
-                | Body::Mute(_)
-                | Body::Invite(_)
-                | Body::SetBadges(_)
-                | Body::SetPermissions(_)
                 | Body::SetConflictMode(_)
                 | Body::RaiseFoldVersion(_)
                 | Body::RequestFriend(_)
@@ -317,6 +323,7 @@ impl RoomState {
         config.subscriber_only = new.subscriber_only.unwrap_or(config.subscriber_only);
         config.follower_only = new.follower_only.unwrap_or(config.follower_only);
         config.emote_only = new.emote_only.unwrap_or(config.emote_only);
+        config.capacity = new.capacity.unwrap_or(config.capacity);
         self.digest.add(config_hash(config));
         changes.push(Change::Config);
     }
@@ -329,6 +336,10 @@ mod register {
     pub(super) const MEMBER: u64 = 3;
     pub(super) const FOLLOWING: u64 = 4;
     pub(super) const ELEMENT: u64 = 40;
+    pub(super) const BAN: u64 = 20;
+    pub(super) const MUTE: u64 = 21;
+    pub(super) const INVITED: u64 = 22;
+    pub(super) const PERMISSIONS: u64 = 23;
 }
 
 /// Settings are a person's, or the server's, last word; what many draw is merged.

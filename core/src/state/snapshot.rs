@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::{
-    ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash, rule_of,
+    Access, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash,
+    rule_of,
 };
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
@@ -40,7 +41,7 @@ impl RoomState {
         };
         let fitting = self.timeline.iter().rev().take(messages).take_while(fits).count();
         let skipped = self.timeline.len() - fitting;
-        v1::RoomSnapshot {
+        let mut whole = v1::RoomSnapshot {
             fold_version: FOLD_VERSION,
             position: Some(self.position.wire()),
             info: self.info.clone(),
@@ -55,16 +56,24 @@ impl RoomState {
             windows: windows.map(Windows::wire).unwrap_or_default(),
             member_count: self.members.len() as u32,
             elements: self.map.registers().iter().map(|element| v1::Element::clone(element)).collect(),
+            departed: self.members.departed(),
             ..Default::default()
-        }
+        };
+        self.access.snapshot(&mut whole);
+        whole
     }
 
     /// The state of a snapshot. An authority asks for the windows, a client does without.
     ///
     /// # Errors
     /// [`Code::Malformed`] when the snapshot contradicts itself, or was folded by rules that this version lacks.
-    pub fn restore(id: RoomId, snapshot: v1::RoomSnapshot, with_windows: bool) -> Result<RoomState, Code> {
+    pub fn restore(
+        id: RoomId,
+        mut snapshot: v1::RoomSnapshot,
+        with_windows: bool,
+    ) -> Result<RoomState, Code> {
         let within = snapshot.members.len() <= limits::MEMBERS
+            && snapshot.departed.len() <= limits::DEPARTED
             && snapshot.followings.len() <= limits::FOLLOWINGS
             && snapshot.notifications.len() <= limits::NOTIFICATIONS;
         let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
@@ -79,10 +88,7 @@ impl RoomState {
             return Err(Code::Malformed);
         }
         let mut digest = Digest { chain: snapshot.chain, registers: 0 };
-        let mut members = Members::default();
-        for member in snapshot.members {
-            members.insert(member, &mut digest);
-        }
+        let access = Access::restore(&mut snapshot, &mut digest).ok_or(Code::Malformed)?;
         if let Some(info) = &snapshot.info {
             digest.add(info_hash(info));
         }
@@ -95,7 +101,8 @@ impl RoomState {
             position,
             info: snapshot.info,
             config,
-            members,
+            members: Members::restore(snapshot.members, snapshot.departed, &mut digest),
+            access,
             timeline: Timeline::restore(snapshot.timeline, snapshot.messages).ok_or(Code::Malformed)?,
             inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
             windows: with_windows.then(|| Windows::restore(snapshot.windows)),

@@ -105,7 +105,7 @@ macro_rules! lists {
 }
 
 lists! {
-    String u64 i32 v1::ClientWindow v1::Conflict v1::ConflictRule v1::Contact v1::Element v1::ElementChange v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser v1::Reaction v1::RecentOp v1::RolePermissions v1::RoomSummary v1::Sanction v1::Score v1::SetTier v1::SignalItem v1::Team v1::TierBudget
+    String u64 i32 v1::ClientWindow v1::Conflict v1::ConflictRule v1::Contact v1::Departed v1::Element v1::ElementChange v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser v1::Reaction v1::RecentOp v1::RolePermissions v1::RoomSummary v1::Sanction v1::Score v1::SetTier v1::SignalItem v1::Team v1::TierBudget
 }
 
 macro_rules! any {
@@ -173,7 +173,7 @@ any! {
     ServerFrame { body }
     CreateRoom { name visibility topic }
     SetInfo { name topic visibility }
-    SetConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
+    SetConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only capacity }
     Join {}
     Leave {}
     PostMessage { text mentions reply_to }
@@ -185,14 +185,15 @@ any! {
     OpId { client counter }
     Entry { seq op_id author author_name at op ordinal }
     RoomInfo { name topic visibility owner created_at }
-    RoomConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only }
+    RoomConfig { slow_mode_enabled slow_mode_duration subscriber_only follower_only emote_only capacity }
+    Departed { user posted_at }
     Member { user name role joined_at posted_at badges color }
     Message { id seq ordinal author author_name at text mentions reply_to edited_at deleted reactions pinned changed_seq }
     Notification { room_id message_id ordinal author author_name excerpt at kind }
     Following { room_id following read mentions as_of }
     ClientWindow { user client last_counter recent }
     RecentOp { counter seq body_hash }
-    RoomSnapshot { fold_version position info config members timeline messages last_at chain followings notifications windows member_count pins elements counters bans mutes invited permissions conflict_rules contacts status conflicts }
+    RoomSnapshot { fold_version position info config members timeline messages last_at chain followings notifications windows member_count pins elements counters bans mutes invited permissions conflict_rules contacts status conflicts departed }
     RoomSummary { room_id position messages name topic visibility member_count last_activity last_message user_count users following created_at }
     PresentUser { user name liveness connections since }
     Hello { version_min version_max token client_id agent rooms }

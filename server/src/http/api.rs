@@ -297,7 +297,7 @@ fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
         .ok_or(Code::TokenInvalid)?;
     let claims = api.tokens.verify(token.trim(), now())?;
-    Ok(Actor::User { id: claims.user, name: claims.name })
+    Ok(Actor::new(claims.user, claims.name))
 }
 
 /// A random number from 1 to 2^53 - 1.

@@ -219,7 +219,7 @@ async fn operations_that_a_failure_has_lost_come_again_before_those_after_them()
 
     // Both are in the mailbox before the task sees the first.
     let lobby = RoomId::new("lobby").unwrap();
-    let actor = Arc::new(Actor::User { id: UserId::new("ada").unwrap(), name: "ada".into() });
+    let actor = Arc::new(Actor::new(UserId::new("ada").unwrap(), "ada"));
     node.fail("lobby");
     let lost = RoomRequest::Submit(ada.submission("lobby", 2, op::post("lost")));
     node.rooms.request(&lobby, ada.conn, actor, lost).unwrap();

@@ -11,7 +11,7 @@ pub(super) struct Room {
 }
 
 pub(super) fn actor(name: &str) -> Actor {
-    Actor::User { id: UserId::new(name).unwrap(), name: name.into() }
+    Actor::new(UserId::new(name).unwrap(), name)
 }
 
 pub(super) fn submit(client: u64, counter: u64, body: Body) -> v1::Submit {

@@ -110,6 +110,7 @@ messages! {
         subscriber_only: Option<bool>,
         follower_only: Option<bool>,
         emote_only: Option<bool>,
+        capacity: Option<u32>,
     }
     Join {}
     Leave {}

@@ -41,6 +41,7 @@ messages! {
         subscriber_only: bool,
         follower_only: bool,
         emote_only: bool,
+        capacity: u32,
     }
     Member {
         user: String,
@@ -84,6 +85,10 @@ messages! {
         mentions: Vec<Int>,
         as_of: Option<Position>,
     }
+    Departed {
+        user: String,
+        posted_at: Int,
+    }
     ClientWindow {
         user: String,
         client: Int,
@@ -120,6 +125,7 @@ messages! {
         contacts: Vec<Contact>,
         status: Option<Status>,
         conflicts: Vec<Conflict>,
+        departed: Vec<Departed>,
     }
     RoomSummary {
         room_id: String,

@@ -1,0 +1,62 @@
+use super::{Actor, Refusal};
+use crate::op::Body;
+use crate::state::RoomState;
+use crate::{Code, limits, v1};
+
+/// Who may do what in a user's inbox: the owner about themself, the server what it follows up, nobody else anything.
+pub(super) fn may_submit(room: &RoomState, owner: &str, actor: &Actor, body: &Body) -> Result<(), Refusal> {
+    let is_owner = actor.user() == owner;
+    let is_system = *actor == Actor::System;
+    let allowed = match body {
+        // Following shows a private room in its user's list, so it follows from joining alone.
+        Body::FollowRoom(_) => is_system,
+        Body::UnfollowRoom(_) => is_system || is_owner,
+        Body::SetReadMarker(_) | Body::PutElements(_) => is_owner,
+        Body::Notify(_) => is_system,
+        Body::CreateRoom(_)
+        | Body::SetInfo(_)
+        | Body::SetConfig(_)
+        | Body::Join(_)
+        | Body::Leave(_)
+        | Body::PostMessage(_)
+        | Body::EditMessage(_)
+        | Body::DeleteMessage(_)
+        | Body::React(_)
+        | Body::Pin(_)
+        | Body::SetTeams(_)
+        | Body::JoinTeam(_)
+        | Body::LeaveTeam(_)
+        | Body::AddScore(_)
+        | Body::ResetScores(_)
+        | Body::SetRole(_)
+        | Body::Kick(_)
+        | Body::Ban(_)
+        | Body::Mute(_)
+        | Body::Invite(_)
+        | Body::SetBadges(_)
+        | Body::SetPermissions(_)
+        | Body::SetConflictMode(_)
+        | Body::RaiseFoldVersion(_)
+        | Body::RequestFriend(_)
+        | Body::AnswerFriend(_)
+        | Body::RemoveFriend(_)
+        | Body::BlockUser(_)
+        | Body::FollowUser(_)
+        | Body::SetStatus(_)
+        | Body::FriendNews(_)
+        | Body::FriendStatus(_)
+        | Body::AddConflict(_)
+        | Body::ResolveConflict(_) => false,
+    };
+    let full = room.inbox().len() >= limits::FOLLOWINGS;
+    match body {
+        _ if !allowed => Err(Code::Forbidden.into()),
+        Body::FollowRoom(v1::FollowRoom { room_id, .. })
+            if full && room.inbox().following(room_id).is_none() =>
+        {
+            Err(Code::TooManyRooms.into())
+        }
+        Body::PutElements(put) => room.map().admit(put).map_err(Refusal::from),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! Memberships, roles and sanctions as the fold sees them: whether they may be is policy's to say, beforehand.
+
+use alloc::vec::Vec;
+
+use super::{Change, RoomState, info_hash};
+use crate::op::Body;
+use crate::{Entry, v1};
+
+impl RoomState {
+    pub(super) fn join(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        // An owner who was the last to leave comes back as the owner.
+        let owns = self.info.as_ref().is_some_and(|info| info.owner == entry.author);
+        let role = if owns { v1::Role::Owner } else { v1::Role::Member };
+        self.members.join(entry, role, &mut self.digest);
+        self.access.uninvite(&entry.author, &mut self.digest);
+        changes.push(Change::Member(entry.author.clone()));
+    }
+
+    pub(super) fn end_membership(&mut self, user: &str, changes: &mut Vec<Change>) {
+        if self.members.leave(user, &mut self.digest) {
+            changes.push(Change::MemberGone(user.into()));
+            self.succeed(changes);
+        }
+    }
+
+    pub(super) fn moderate(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        let digest = &mut self.digest;
+        match &entry.body {
+            Some(Body::SetRole(set)) => {
+                self.change_member(&set.user, changes, |member| member.role = set.role);
+            }
+            Some(Body::SetBadges(set)) => self.change_member(&set.user, changes, |member| {
+                member.badges.clone_from(&set.badges);
+                member.color.clone_from(&set.color);
+            }),
+            Some(Body::Kick(kick)) => self.end_membership(&kick.user, changes),
+            Some(Body::Ban(ban)) => {
+                self.access.ban(entry, ban, digest);
+                changes.push(Change::Access);
+                if !ban.lifted {
+                    self.end_membership(&ban.user, changes);
+                }
+            }
+            Some(Body::Mute(mute)) => {
+                self.access.mute(entry, mute, digest);
+                changes.push(Change::Access);
+            }
+            Some(Body::Invite(invite)) => {
+                match invite.withdrawn {
+                    true => self.access.uninvite(&invite.user, digest),
+                    false => self.access.invite(&invite.user, digest),
+                }
+                changes.push(Change::Access);
+            }
+            Some(Body::SetPermissions(set)) => {
+                self.access.set_permissions(set, digest);
+                changes.push(Change::Access);
+            }
+            _ => {}
+        }
+    }
+
+    fn change_member(&mut self, user: &str, changes: &mut Vec<Change>, change: impl FnOnce(&mut v1::Member)) {
+        if self.members.change(user, &mut self.digest, change) {
+            changes.push(Change::Member(user.into()));
+            self.succeed(changes);
+        }
+    }
+
+    /// A room that has members has an owner: when the last one has gone, the longest-standing of the highest role.
+    fn succeed(&mut self, changes: &mut Vec<Change>) {
+        let Some(info) = &mut self.info else { return };
+        let owns = |member: &v1::Member| member.role() == v1::Role::Owner;
+        if info.owner.is_empty() || self.members.get(&info.owner).is_some_and(owns) {
+            return;
+        }
+        let Some(heir) = self.members.heir() else { return };
+        let user = heir.user.clone();
+        self.members.change(&user, &mut self.digest, |member| member.set_role(v1::Role::Owner));
+        self.digest.remove(info_hash(info));
+        info.owner.clone_from(&user);
+        self.digest.add(info_hash(info));
+        changes.push(Change::Info);
+        changes.push(Change::Member(user));
+    }
+}
