@@ -22,6 +22,7 @@ pub mod op;
 pub mod pending;
 pub mod policy;
 mod position;
+pub mod predict;
 pub mod presence;
 mod rng;
 pub mod signal;
