@@ -134,7 +134,7 @@ impl Members {
         }
         let count =
             |counter: &mut usize, counts| *counter = counter.wrapping_add_signed(by * isize::from(counts));
-        count(&mut self.moderators, member.role() != v1::Role::Member);
+        count(&mut self.moderators, may_moderate(member));
         count(&mut self.owners, member.role() == v1::Role::Owner);
     }
 }
@@ -142,4 +142,9 @@ impl Members {
 /// `posted_at` is left out: it changes with every message, and follows from the log, which the chain covers.
 fn hash(member: &v1::Member) -> u64 {
     hash53(&v1::Member { posted_at: 0, ..member.clone() }.encode_to_vec(), register::MEMBER)
+}
+
+/// Whether the role is one that moderates.
+pub(crate) fn may_moderate(member: &v1::Member) -> bool {
+    member.role() != v1::Role::Member
 }

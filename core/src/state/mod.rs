@@ -18,6 +18,7 @@ pub use access::{Access, Sanctions};
 pub use inbox::Inbox;
 pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
+pub(crate) use members::may_moderate;
 pub use snapshot::{SnapshotFor, compress, decompress};
 pub use timeline::Timeline;
 pub use windows::{Seen, Windows};
