@@ -1,11 +1,13 @@
-//! The simulation: every seed of the corpus, and some hundred more.
+//! The simulation: every seed of the corpus, and as many more as make enough steps.
 
 use enfilade_tests::sim;
 
 /// Seeds that have found something once, each under a sentence that says what.
 const CORPUS: &str = include_str!("corpus/simulation.txt");
 /// Seeds beyond the corpus. Many more are explored by a command: see CONTRIBUTING.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 40;
+/// Inputs that these handle at least, all invariants holding after each.
+const STEPS: u64 = 20_000;
 
 #[test]
 fn every_seed_that_found_something_is_replayed() {
@@ -19,28 +21,17 @@ fn every_seed_that_found_something_is_replayed() {
 }
 
 #[test]
-fn no_seed_breaks_an_invariant_and_the_runs_reach_the_rare_branches() {
+fn no_seed_breaks_an_invariant_and_every_rare_branch_is_reached() {
     let mut total = sim::Report::default();
     for seed in 0..SEEDS {
         let report = sim::run(seed).unwrap_or_else(|broken| panic!("{broken}"));
-        total.entries += report.entries;
-        total.acked += report.acked;
-        total.cancelled += report.cancelled;
-        total.conflicts += report.conflicts;
-        total.connections += report.connections;
-        total.disturbed += report.disturbed;
-        total.failed += report.failed;
-        total.bulks += report.bulks;
-        total.resumed += report.resumed;
+        total.add(&report);
     }
-    println!("{total:?}");
+    println!("{total}");
+    assert!(total.steps >= STEPS, "{} steps", total.steps);
     // A simulation in which nothing happens proves nothing.
-    assert!(total.acked > 10 * SEEDS, "{total:?}");
-    assert!(total.conflicts > SEEDS / 2, "{total:?}");
-    assert!(total.cancelled > SEEDS / 4, "{total:?}");
-    assert!(total.disturbed > SEEDS, "{total:?}");
-    assert!(total.failed > SEEDS, "{total:?}");
-    assert!(total.bulks > SEEDS && total.resumed > SEEDS, "{total:?}");
+    assert!(total.acked > 10 * SEEDS, "{total}");
+    assert_eq!(total.marks.missing(), Vec::<&str>::new(), "no seed has reached these");
 }
 
 #[test]

@@ -45,6 +45,10 @@ impl Authority {
             return;
         }
         if let Err(code) = self.readable(actor) {
+            if self.asks_first() {
+                self.waiting.push(Waiting::SetTier(conn, actor.clone(), want));
+                return;
+            }
             self.place(conn, None, now);
             return self.refuse(conn, code, 0);
         }
@@ -72,6 +76,10 @@ impl Authority {
             return;
         }
         if let Err(code) = self.readable(actor) {
+            if self.asks_first() {
+                self.waiting.push(Waiting::History(conn, actor.clone(), request));
+                return;
+            }
             return self.refuse(conn, code, request.request_id);
         }
         let limit = (request.limit as usize).clamp(1, limits::HISTORY_PAGE);
@@ -110,8 +118,15 @@ impl Authority {
         self.send_page(&reader, page, next);
     }
 
-    /// The store can't give the room: everybody who waits is told, and the host lets go of this authority.
+    /// The store can't give the room: everybody who waits is told, and who receives it as well, because nothing more
+    /// comes from here. The host lets go of this authority.
     pub fn give_up(&mut self, code: Code) {
+        for conn in self.subscribers.drain() {
+            self.effects.push_back(Effect::Subscribe { conn, tier: None });
+            if !self.waiting.iter().any(|waiting| waiting.is_of(conn)) {
+                self.refuse(conn, code, 0);
+            }
+        }
         for waiting in core::mem::take(&mut self.waiting) {
             match waiting {
                 Waiting::SetTier(conn, ..) => self.refuse(conn, code, 0),
@@ -154,6 +169,14 @@ impl Authority {
             Phase::Loading | Phase::Recovering { .. } => true,
             Phase::Claiming(_) | Phase::Appending(_) => !self.confirmed.exists(),
         }
+    }
+
+    /// Before anybody is sent away for good: whether this node must first learn if the log has grown.
+    fn asks_first(&mut self) -> bool {
+        if !self.is_at_end && matches!(self.phase, Phase::Ready) {
+            self.recover();
+        }
+        !self.is_at_end
     }
 
     pub(super) fn readable(&self, actor: &Actor) -> Result<(), Code> {

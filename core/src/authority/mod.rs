@@ -126,6 +126,9 @@ pub struct Authority {
     outbox: Outbox,
     /// The end of the log according to hints.
     hinted: Position,
+    /// Whether the store has just said that the log ends where this node is. Only then is anything refused for good: on
+    /// a node that lags, a room may not be there yet, or its newest member.
+    is_at_end: bool,
     snapshot_seq: u64,
     /// Entries of the last batch: by this a burst is expected to be followed by another.
     last_batch: usize,
@@ -159,6 +162,7 @@ impl Authority {
             occupancy: Occupancy::default(),
             outbox: Outbox::default(),
             hinted: Position::default(),
+            is_at_end: false,
             snapshot_seq: 0,
             last_batch: 0,
             timers: Timers::default(),
@@ -240,10 +244,17 @@ impl Authority {
             // The store hands out a page at a time; an empty one ends the log.
             self.recover();
         } else {
-            self.settle_waiting(now);
-            self.pump(now);
+            self.go_on(now);
         }
         Ok(())
+    }
+
+    /// Does what has waited, as the store has just said where the log ends.
+    fn go_on(&mut self, now: Millis) {
+        self.is_at_end = true;
+        self.settle_waiting(now);
+        self.pump(now);
+        self.is_at_end = false;
     }
 
     /// The log's epoch, by the answer to [`Effect::Claim`]; `None` when the store did not answer.
@@ -284,8 +295,7 @@ impl Authority {
         } else {
             self.phase = Phase::Ready;
             self.hinted = self.confirmed.position();
-            self.settle_waiting(now);
-            self.pump(now);
+            self.go_on(now);
         }
     }
 

@@ -32,6 +32,12 @@ enum Outcome {
     Refused(Refusal),
 }
 
+impl Outcome {
+    fn is_final_refusal(&self) -> bool {
+        matches!(self, Outcome::Refused(refusal) if refusal.code.retry() == Retry::Never)
+    }
+}
+
 impl Authority {
     /// Takes an operation from a connection. It is answered by an Ack or a Rejection, in order.
     pub fn submit(&mut self, conn: ConnId, actor: &Actor, submit: v1::Submit, now: Millis) {
@@ -76,9 +82,8 @@ impl Authority {
                 self.tell(&in_flight.entries, now);
                 self.settle(in_flight.decided);
                 self.put_snapshot_when_due();
-                self.settle_waiting(now);
                 self.catch_up();
-                self.pump(now);
+                self.go_on(now);
             }
             Appended::Conflict { head, missing } => {
                 self.ahead = self.confirmed.clone();
@@ -111,6 +116,11 @@ impl Authority {
                 in_flight.decided.push((submission, outcome));
             }
             if in_flight.entries.is_empty() {
+                if !self.is_at_end && in_flight.decided.iter().any(|(_, outcome)| outcome.is_final_refusal())
+                {
+                    self.requeue(in_flight);
+                    return self.recover();
+                }
                 self.settle(in_flight.decided);
                 self.settle_waiting(now);
             } else if self.confirmed.position().epoch == 0 {

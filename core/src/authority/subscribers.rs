@@ -54,6 +54,11 @@ impl Subscribers {
         }
     }
 
+    /// Takes out everybody.
+    pub(super) fn drain(&mut self) -> Vec<ConnId> {
+        core::mem::take(self).by_conn.into_keys().collect()
+    }
+
     fn has_any(&self) -> bool {
         self.active + self.background > 0
     }

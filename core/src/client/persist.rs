@@ -314,8 +314,10 @@ impl Client {
         self.client_id = ClientId(self.rng.id53());
         self.counter = Counter::after(0);
         self.list.forget();
-        for (id, room) in core::mem::take(&mut self.rooms) {
-            self.cache.withdraw(&id);
+        let rooms = core::mem::take(&mut self.rooms);
+        // All of them first: whoever makes room in the cache must find no room there that is not held.
+        rooms.keys().for_each(|id| self.cache.withdraw(id));
+        for (id, room) in rooms {
             self.outbox.room(&id, RoomChange::Reset);
             if room.holders > 0 {
                 self.rooms.insert(id.clone(), Room { holders: room.holders, since: now, ..Room::default() });

@@ -1,34 +1,67 @@
 //! What holds after every step, whatever happens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use enfilade_core::client::Synced;
-use enfilade_core::{Entry, OpId, RoomId, Tier};
+use enfilade_core::client::{ConnectionState, RoomView, Synced};
+use enfilade_core::pending::OpState;
+use enfilade_core::{Entry, OpId, RoomId, Tier, UserId, limits, v1};
 
 use super::client::ClientHost;
-use super::model::{self, Message};
+use super::model::Log;
 use super::world::World;
 
-/// All of them.
-///
-/// # Errors
-/// The first that does not hold.
-pub fn check(world: &World) -> Result<(), String> {
-    for (room, _) in world.store.rooms() {
-        let entries = model::entries(&world.store, room);
-        log_is_gapless_and_each_operation_is_in_it_once(room, &entries)?;
-        each_clients_operations_are_in_the_order_of_their_making(room, &entries)?;
-        let messages = model::messages(&entries);
-        for host in &world.clients {
-            what_is_shown_is_a_stretch_of_the_log(world, host, room, &messages)?;
-            equal_positions_have_equal_digests(world, host, room)?;
+/// Arrivals under way: more means that somebody sends without end.
+const UNDER_WAY: usize = 4_000;
+
+/// After each input that a client has handled.
+pub(super) fn check_client(world: &World, client: usize) -> Result<(), String> {
+    let host = &world.clients[client];
+    what_was_posted_is_somewhere(world, host)?;
+    attempts_to_connect_are_bounded(host)?;
+    what_is_under_way_is_bounded(world, host)?;
+    if let ConnectionState::Failed { code } = host.client.connection().state {
+        return Err(format!("{} has given up: {code}", host.user));
+    }
+    Ok(())
+}
+
+/// After each change of a room's view. Ends suffice unless all of it is new; see [`check_world`].
+pub(super) fn check_room(world: &World, client: usize, room: &RoomId, is_whole: bool) -> Result<(), String> {
+    let host = &world.clients[client];
+    let Some(view) = host.client.room(room) else { return Ok(()) };
+    let Some(log) = world.reference.log(room, view.position().epoch) else {
+        // Before the first answer a lighter tier may show what a room list has told of.
+        let fits = |log| what_is_shown_is_a_stretch_of_the_log(host, room, view, log, true).is_ok();
+        return if view.message_count() == 0 || world.reference.logs(room).any(fits) {
+            Ok(())
+        } else {
+            Err(format!("{} shows messages of {room} in an epoch that never was", host.user))
+        };
+    };
+    what_is_shown_is_a_stretch_of_the_log(host, room, view, log, is_whole)?;
+    tiers_are_within_their_bounds(host, room, view)?;
+    let at = view.position();
+    if at.seq > log.entries.len() as u64 {
+        return Err(format!("{} is beyond the end of {room}", host.user));
+    }
+    match (view.digest(), log.digest(at.seq)) {
+        (Some(held), Some(reference)) if held.value() != reference => {
+            Err(format!("{} holds another state of {room} at {at:?}", host.user))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// After each stretch of time.
+pub(super) fn check_world(world: &World) -> Result<(), String> {
+    for client in 0..world.clients.len() {
+        check_client(world, client)?;
+        for room in &world.rooms {
+            check_room(world, client, room, true)?;
         }
     }
-    for (index, host) in world.clients.iter().enumerate() {
-        what_was_acknowledged_is_in_the_log(world, host)?;
-        what_was_refused_or_taken_back_is_not(world, host)?;
-        what_was_posted_is_somewhere(world, index)?;
-        attempts_to_connect_are_bounded(host)?;
+    if world.network.len() > UNDER_WAY {
+        return Err(format!("{} things are under way", world.network.len()));
     }
     Ok(())
 }
@@ -38,169 +71,219 @@ pub fn check(world: &World) -> Result<(), String> {
 /// # Errors
 /// The first that does not hold.
 pub fn check_at_rest(world: &World) -> Result<(), String> {
+    check_world(world)?;
     for host in &world.clients {
+        for op_id in host.acked.keys() {
+            let (room, _) = &host.posted[op_id];
+            let is_there = world.reference.current(&world.store, room).and_then(|log| log.place(*op_id));
+            if is_there.is_none() && !world.lost.contains(op_id) {
+                return Err(format!("{op_id} was acknowledged, and is not in {room}"));
+            }
+        }
         for room in &world.rooms {
-            let Some(view) = host.client.room(room) else { continue };
-            let head = world.head(room);
-            let who = &host.user;
-            if head.seq == 0 || view.tier() == Tier::Unloaded {
-                continue;
-            }
-            if view.tier() == Tier::Active {
-                if view.synced() != Synced::Ready || view.position() != head {
-                    let (at, synced) = (view.position(), view.synced());
-                    return Err(format!("{who} is at {at:?} ({synced:?}) of {room}, which is at {head:?}"));
-                }
-                let digest = view.digest().map(|digest| digest.value());
-                if digest != world.reference.digest(room, head.seq) {
-                    return Err(format!("{who} holds another state of {room} than its log gives"));
-                }
-            }
-            let messages = model::messages(&model::entries(&world.store, room)).len() as u64;
-            if view.head() != messages {
-                return Err(format!("{who} counts {} messages in {room}, which has {messages}", view.head()));
-            }
-            let read = model::read_up_to(&world.store, who, room);
-            // What somebody does not follow is not counted.
-            let follows = model::is_member(&world.store, who, room);
-            let unread = if follows { messages.saturating_sub(read) } else { 0 };
-            if view.unread() != unread {
-                return Err(format!(
-                    "{who} sees {} unread in {room} ({:?}) instead of {unread}",
-                    view.unread(),
-                    view.tier()
-                ));
-            }
-            let mentions = if follows { model::mentions(&world.store, who, room) } else { 0 };
-            if view.mentions() != mentions {
-                return Err(format!(
-                    "{who} sees {} mentions in {room} instead of {mentions}",
-                    view.mentions()
-                ));
-            }
+            everybody_is_up_to_date(world, host, room)?;
+            presence_is_right(world, host, room)?;
         }
     }
     Ok(())
 }
 
-fn log_is_gapless_and_each_operation_is_in_it_once(room: &RoomId, entries: &[Entry]) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    let mut at = 0;
-    for (index, entry) in entries.iter().enumerate() {
-        if entry.seq != index as u64 + 1 {
-            return Err(format!("{room} has seq {} in place {index}", entry.seq));
-        }
-        if entry.at.0 < at {
-            return Err(format!("time runs backwards in {room} at {}", entry.seq));
-        }
-        at = entry.at.0;
-        if !entry.author.is_empty() && !seen.insert(entry.op_id) {
-            return Err(format!("{room} has operation {} twice", entry.op_id));
-        }
+fn everybody_is_up_to_date(world: &World, host: &ClientHost, room: &RoomId) -> Result<(), String> {
+    let Some(view) = host.client.room(room) else { return Ok(()) };
+    let (head, who) = (world.head(room), &host.user);
+    if head.seq == 0 || view.tier() == Tier::Unloaded {
+        return Ok(());
+    }
+    let Some(log) = world.reference.current(&world.store, room) else { return Ok(()) };
+    if view.tier() == Tier::Active && (view.synced() != Synced::Ready || view.position() != head) {
+        let (at, synced) = (view.position(), view.synced());
+        return Err(format!("{who} is at {at:?} ({synced:?}) of {room}, which is at {head:?}"));
+    }
+    // What a store has lost is not taken back from those who saw it, as read or as a mention.
+    let inbox = UserId::new(who).map(|user| RoomId::inbox(&user));
+    if world.lossy.contains(room) || inbox.is_ok_and(|inbox| world.lossy.contains(&inbox)) {
+        return Ok(());
+    }
+    let messages = log.messages.len() as u64;
+    if view.head() != messages {
+        return Err(format!("{who} counts {} messages in {room}, which has {messages}", view.head()));
+    }
+    // What somebody does not follow is not counted.
+    let follows = log.members.contains(who);
+    let read = world.reference.read_up_to(&world.store, who, room);
+    let unread = if follows { messages.saturating_sub(read) } else { 0 };
+    if view.unread() != unread {
+        let tier = view.tier();
+        return Err(format!("{who} sees {} unread in {room} ({tier:?}) instead of {unread}", view.unread()));
+    }
+    let mentions = if follows { world.reference.mentions(&world.store, who, room) } else { 0 };
+    if view.mentions() != mentions {
+        return Err(format!("{who} sees {} mentions in {room} instead of {mentions}", view.mentions()));
     }
     Ok(())
 }
 
-fn each_clients_operations_are_in_the_order_of_their_making(
-    room: &RoomId,
+/// Everybody who has the room Active is shown, once, as live; nobody else is.
+fn presence_is_right(world: &World, host: &ClientHost, room: &RoomId) -> Result<(), String> {
+    let Some(view) = host.client.room(room) else { return Ok(()) };
+    if view.tier() != Tier::Active || world.head(room).seq == 0 {
+        return Ok(());
+    }
+    let mut here: BTreeMap<&str, u32> = BTreeMap::new();
+    for other in &world.clients {
+        let is_here = other.client.connection().state == ConnectionState::Online
+            && other.client.room(room).is_some_and(|view| view.tier() == Tier::Active);
+        if is_here {
+            *here.entry(&other.user).or_insert(0) += 1;
+        }
+    }
+    let is_live = |user: &v1::PresentUser| user.liveness() == v1::Liveness::Live;
+    let shown: BTreeMap<&str, u32> =
+        view.users().filter(|user| is_live(user)).map(|user| (&*user.user, user.connections)).collect();
+    if shown == here && view.users().count() == shown.len() {
+        Ok(())
+    } else {
+        Err(format!("{} sees {shown:?} in {room}, where there are {here:?}", host.user))
+    }
+}
+
+/// When everybody has left.
+pub(super) fn nothing_is_left(world: &World) -> Result<(), String> {
+    for host in &world.clients {
+        let rooms = world.rooms.iter().filter(|room| host.client.room(room).is_some());
+        let rooms: Vec<&RoomId> = rooms.collect();
+        if !rooms.is_empty() || host.client.connection().has_unsent || host.link.is_some() {
+            return Err(format!("{} still holds {rooms:?}, {:?}", host.user, host.link));
+        }
+        if host.client.next_deadline().is_some() {
+            return Err(format!("{} still waits for {:?}", host.user, host.client.next_deadline()));
+        }
+    }
+    for node in &world.nodes {
+        if !node.conns.is_empty() {
+            return Err(format!("node {} still has {:?}", node.index, node.conns.keys()));
+        }
+        if let Some((room, _)) = node.rooms.iter().find(|(_, authority)| !authority.is_idle()) {
+            return Err(format!("node {} is still busy with {room}", node.index));
+        }
+        if let Some((room, authority)) = node.rooms.iter().find(|(_, room)| room.next_deadline().is_some()) {
+            let waits = authority.next_deadline();
+            return Err(format!("node {} still waits for {waits:?} of {room}", node.index));
+        }
+    }
+    if world.network.is_empty() { Ok(()) } else { Err("something is still under way".into()) }
+}
+
+/// A log must not get what its author was told would not come about.
+pub(super) fn what_was_given_up_is_not_sequenced(
+    clients: &[ClientHost],
     entries: &[Entry],
 ) -> Result<(), String> {
-    let mut last = std::collections::BTreeMap::new();
-    for entry in entries.iter().filter(|entry| !entry.author.is_empty()) {
-        let before = last.insert(entry.op_id.client, entry.op_id.counter).unwrap_or(0);
-        if before >= entry.op_id.counter {
-            return Err(format!("{room} has {} after {before} of the same client", entry.op_id));
-        }
-    }
-    Ok(())
-}
-
-fn what_is_shown_is_a_stretch_of_the_log(
-    world: &World,
-    host: &ClientHost,
-    room: &RoomId,
-    messages: &[Message],
-) -> Result<(), String> {
-    let Some(view) = host.client.room(room) else { return Ok(()) };
-    let mut shown = BTreeSet::new();
-    let mut before = 0;
-    for index in 0..view.message_count() {
-        let Some(message) = view.message(index) else { return Err(format!("{room} has no row {index}")) };
-        let id = OpId::parse(message.id.as_ref()).map_err(|code| format!("{room}: {code}"))?;
-        let logged = messages.get(message.ordinal as usize - 1);
-        if logged.is_none_or(|logged| {
-            logged.id != id || logged.text != message.text || logged.author != message.author
-        }) {
-            return Err(format!("{} shows {message:?} in {room}, and the log has {logged:?}", host.user));
-        }
-        if message.ordinal <= before
-            || (before > 0 && view.tier() == Tier::Active && message.ordinal != before + 1)
-        {
-            return Err(format!("{} shows {} after {before} in {room}", host.user, message.ordinal));
-        }
-        before = message.ordinal;
-        shown.insert(id);
-    }
-    for op in view.pending() {
-        if shown.contains(&op.op_id) {
-            return Err(format!("{} shows {} twice in {room}", host.user, op.op_id));
-        }
-    }
-    let head = world.head(room);
-    if view.position().epoch == head.epoch && view.position().seq > head.seq {
-        return Err(format!("{} is beyond the end of {room}", host.user));
-    }
-    Ok(())
-}
-
-fn equal_positions_have_equal_digests(world: &World, host: &ClientHost, room: &RoomId) -> Result<(), String> {
-    let Some(view) = host.client.room(room) else { return Ok(()) };
-    let Some(digest) = view.digest().filter(|_| view.position().epoch != 0) else { return Ok(()) };
-    match world.reference.digest(room, view.position().seq) {
-        Some(reference) if reference == digest.value() => Ok(()),
-        _ => Err(format!("{} holds another state of {room} at {:?}", host.user, view.position())),
-    }
-}
-
-fn what_was_acknowledged_is_in_the_log(world: &World, host: &ClientHost) -> Result<(), String> {
-    for (op_id, (room, position)) in &host.acked {
-        let entries = model::entries(&world.store, room);
-        let place = (position.seq as usize).checked_sub(1).and_then(|index| entries.get(index));
-        let (_, text) = &host.posted[op_id];
-        let is_there = place.is_some_and(|entry| {
-            entry.op_id == *op_id
-                && model::messages(std::slice::from_ref(entry)).iter().any(|message| message.text == *text)
-        });
-        if !is_there {
+    for entry in entries {
+        let given_up = |host: &&ClientHost| {
+            host.rejected.contains_key(&entry.op_id) || host.cancelled.contains(&entry.op_id)
+        };
+        if let Some(host) = clients.iter().find(given_up) {
             return Err(format!(
-                "{op_id} was acknowledged at {position:?} of {room}, where there is {place:?}"
+                "{} of {} was refused or taken back, and is sequenced",
+                entry.op_id, host.user
             ));
         }
     }
     Ok(())
 }
 
-fn what_was_refused_or_taken_back_is_not(world: &World, host: &ClientHost) -> Result<(), String> {
-    for op_id in host.rejected.keys().chain(&host.cancelled) {
-        let Some((room, _)) = host.posted.get(op_id) else { continue };
-        if model::entries(&world.store, room).iter().any(|entry| entry.op_id == *op_id) {
-            return Err(format!("{op_id} of {} was refused or taken back, and is in {room}", host.user));
+pub(super) fn what_was_refused_is_not_in_the_log(
+    world: &World,
+    room: &RoomId,
+    op_id: OpId,
+) -> Result<(), String> {
+    match world.reference.current(&world.store, room).and_then(|log| log.place(op_id)) {
+        Some(seq) => Err(format!("{op_id} was refused, and is in {room} at {seq}")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn what_was_acknowledged_is_in_the_log(
+    world: &World,
+    client: usize,
+    op_id: OpId,
+) -> Result<(), String> {
+    let host = &world.clients[client];
+    let (room, position) = &host.acked[&op_id];
+    let (_, text) = &host.posted[&op_id];
+    let log = world.reference.log(room, position.epoch);
+    let is_there = log.is_some_and(|log| {
+        log.place(op_id) == Some(position.seq)
+            && log.messages.iter().rev().find(|message| message.id == op_id).is_some_and(|m| m.text == *text)
+    });
+    if is_there {
+        Ok(())
+    } else {
+        Err(format!("{op_id} was acknowledged at {position:?} of {room}, and is not there"))
+    }
+}
+
+fn what_is_shown_is_a_stretch_of_the_log(
+    host: &ClientHost,
+    room: &RoomId,
+    view: RoomView<'_>,
+    log: &Log,
+    is_whole: bool,
+) -> Result<(), String> {
+    /// Rows at the end that are looked at when not all are.
+    const END: usize = 4;
+    let who = &host.user;
+    let count = view.message_count();
+    let mut ends = (0..count).take(1).chain(count.saturating_sub(END).max(1)..count);
+    let mut all = 0..count;
+    let rows: &mut dyn Iterator<Item = usize> = if is_whole { &mut all } else { &mut ends };
+    let mut shown = BTreeSet::new();
+    let mut before: Option<(usize, u64)> = None;
+    for index in rows {
+        let Some(message) = view.message(index) else { return Err(format!("{room} has no row {index}")) };
+        let id = OpId::parse(message.id.as_ref()).map_err(|code| format!("{room}: {code}"))?;
+        let logged = (message.ordinal as usize).checked_sub(1).and_then(|place| log.messages.get(place));
+        let is_right = |logged: &super::model::Message| {
+            logged.id == id && logged.text == message.text && logged.author == message.author
+        };
+        if !logged.is_some_and(is_right) {
+            return Err(format!("{who} shows {message:?} in {room}, and the log has {logged:?}"));
         }
+        if let Some((row, ordinal)) = before {
+            let rows = (index - row) as u64;
+            let is_next = message.ordinal == ordinal + rows;
+            let may_skip = view.tier() != Tier::Active && message.ordinal > ordinal;
+            if !is_next && !may_skip {
+                return Err(format!("{who} shows {} after {ordinal} in {room}", message.ordinal));
+            }
+        }
+        before = Some((index, message.ordinal));
+        shown.insert(id);
+    }
+    match view.pending().find(|op| shown.contains(&op.op_id)) {
+        Some(op) => Err(format!("{who} shows {} twice in {room}", op.op_id)),
+        None => Ok(()),
+    }
+}
+
+fn tiers_are_within_their_bounds(host: &ClientHost, room: &RoomId, view: RoomView<'_>) -> Result<(), String> {
+    let most = match view.tier() {
+        Tier::Unloaded | Tier::Cached => 0,
+        Tier::Background => limits::BACKGROUND_MESSAGES,
+        Tier::Active => limits::ACTIVE_MESSAGES,
+    };
+    if view.message_count() > most {
+        return Err(format!("{} holds {} messages of {room}", host.user, view.message_count()));
     }
     Ok(())
 }
 
 /// Nothing that somebody wrote disappears: it is on its way, in the log, refused with a code, or taken back.
-fn what_was_posted_is_somewhere(world: &World, client: usize) -> Result<(), String> {
-    let host = &world.clients[client];
-    for (op_id, (room, text)) in &host.posted {
-        let settled = host.acked.contains_key(op_id)
-            || host.rejected.contains_key(op_id)
-            || host.cancelled.contains(op_id);
-        let is_known = settled
-            || world.is_pending(client, *op_id)
-            || host.client.pending_op(*op_id).is_some()
-            || model::entries(&world.store, room).iter().any(|entry| entry.op_id == *op_id);
+fn what_was_posted_is_somewhere(world: &World, host: &ClientHost) -> Result<(), String> {
+    for op_id in &host.unsettled {
+        let (room, text) = &host.posted[op_id];
+        let is_known = host.client.pending_op(*op_id).is_some() || world.reference.holds(room, *op_id);
         if !is_known {
             return Err(format!("{text:?} of {} in {room} has disappeared", host.user));
         }
@@ -208,15 +291,36 @@ fn what_was_posted_is_somewhere(world: &World, client: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// Whatever servers say, a client attempts at most this often in ten seconds, not counting what people do.
+/// Whatever servers say, a client attempts at most this often in ten seconds: forty times in a row at the shortest
+/// interval that it accepts, and once more after each new beginning of its process or its clock.
 fn attempts_to_connect_are_bounded(host: &ClientHost) -> Result<(), String> {
     const WINDOW: u64 = 10_000;
-    const MOST: usize = 60;
-    let last = host.attempts.last().copied().unwrap_or(0);
-    let recent = host.attempts.iter().rev().take_while(|at| **at + WINDOW > last).count();
-    if recent > MOST + host.nudges {
-        Err(format!("{} has tried to connect {recent} times", host.user))
+    const MOST: usize = 41;
+    let last = host.attempts.back().copied().unwrap_or(0);
+    let recent = |times: &std::collections::VecDeque<u64>| {
+        times.iter().rev().take_while(|at| **at + WINDOW > last).count()
+    };
+    let (attempts, jolts) = (recent(&host.attempts), recent(&host.jolts));
+    if attempts > MOST + jolts {
+        Err(format!("{} has tried to connect {attempts} times in ten seconds", host.user))
     } else {
         Ok(())
     }
+}
+
+/// A client has so many operations on the way as it may, stores no more than what it holds, and waits in line.
+fn what_is_under_way_is_bounded(world: &World, host: &ClientHost) -> Result<(), String> {
+    let inbox = host.client.own_inbox();
+    let ops = || world.rooms.iter().chain(inbox).filter_map(|room| host.client.room(room));
+    let sent = ops().flat_map(|view| view.pending()).filter(|op| op.state == OpState::Sent).count();
+    if sent > limits::IN_FLIGHT {
+        return Err(format!("{} has {sent} operations on their way", host.user));
+    }
+    let pending: usize = ops().map(|view| view.pending().count()).sum();
+    // Its own numbers, a record a room and the inbox, and one an operation.
+    let most = 2 + world.rooms.len() + pending;
+    if host.durable.len() > most {
+        return Err(format!("{} stores {} records, for {pending} operations", host.user, host.durable.len()));
+    }
+    Ok(())
 }

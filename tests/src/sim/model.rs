@@ -1,11 +1,11 @@
-//! The reference: what the logs mean, computed the slow and obvious way, from the first entry each time.
+//! The reference: what the logs mean, computed the slow and obvious way beside the core's own fold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use enfilade_core::op::Body;
-use enfilade_core::{Entry, OpId, RoomId, RoomState};
+use enfilade_core::{ClientId, Code, Entry, OpId, RoomId, RoomState, UserId};
 
-use super::store::Store;
+use super::store::{Room, Store};
 
 /// A message, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,97 +15,154 @@ pub struct Message {
     pub text: String,
 }
 
-/// What each log means, and what its fold's digest is at each seq.
+/// What each log means, of every epoch that it has had.
 #[derive(Debug, Default)]
 pub struct Reference {
-    folds: BTreeMap<RoomId, Fold>,
+    logs: BTreeMap<(RoomId, u64), Log>,
 }
 
+/// One incarnation of a room's log.
 #[derive(Debug)]
-struct Fold {
-    state: RoomState,
+pub struct Log {
+    /// All of them, from the first.
+    pub entries: Vec<Entry>,
+    /// All of them, by ordinal from 1.
+    pub messages: Vec<Message>,
+    /// Who belongs to the room.
+    pub members: BTreeSet<String>,
+    /// What the core's fold says after the last entry.
+    pub state: RoomState,
+    places: BTreeMap<OpId, u64>,
     /// By seq, from 0.
     digests: Vec<u64>,
+    last_counters: BTreeMap<ClientId, u64>,
+    /// In an inbox: how far which room is read.
+    read: BTreeMap<String, u64>,
+    /// Whom which message mentions: members, and not its author.
+    mentions: Vec<(u64, String)>,
 }
 
 impl Reference {
-    /// Folds what the logs have got.
-    pub(super) fn follow(&mut self, store: &Store) {
-        for (id, room) in store.rooms() {
-            let fold = self.folds.entry(id.clone()).or_insert_with(|| {
-                let state = RoomState::replica(id.clone());
-                Fold { digests: vec![state.digest().value()], state }
-            });
-            for bytes in room.log.iter().skip(fold.digests.len() - 1) {
-                let entry = Entry::decode(bytes).expect("the store holds entries");
-                fold.state.apply(&entry).expect("entries follow each other");
-                fold.digests.push(fold.state.digest().value());
-            }
+    /// Folds what a log has got, and returns the new entries.
+    ///
+    /// # Errors
+    /// What the log must never hold.
+    pub(super) fn follow(&mut self, id: &RoomId, room: &Room) -> Result<&[Entry], String> {
+        let log = self.logs.entry((id.clone(), room.epoch)).or_insert_with(|| Log::new(id));
+        let known = log.entries.len();
+        for bytes in room.log.iter().skip(known) {
+            let entry = Entry::decode(bytes).map_err(|code| format!("{id} holds nonsense: {code}"))?;
+            log.take(id, entry)?;
+        }
+        Ok(&log.entries[known..])
+    }
+
+    /// The log that a room had, or has, under this epoch.
+    pub fn log(&self, room: &RoomId, epoch: u64) -> Option<&Log> {
+        self.logs.get(&(room.clone(), epoch))
+    }
+
+    /// The logs that a room has had, under all epochs.
+    pub fn logs(&self, room: &RoomId) -> impl Iterator<Item = &Log> {
+        self.logs.range((room.clone(), 0)..=(room.clone(), u64::MAX)).map(|(_, log)| log)
+    }
+
+    /// The log that a room has now.
+    pub fn current(&self, store: &Store, room: &RoomId) -> Option<&Log> {
+        self.log(room, store.room(room)?.epoch)
+    }
+
+    /// Whether the operation was ever sequenced, be it in a log that is no more.
+    pub fn holds(&self, room: &RoomId, op_id: OpId) -> bool {
+        self.logs(room).any(|log| log.places.contains_key(&op_id))
+    }
+
+    /// The ordinal up to which a user has read a room.
+    pub fn read_up_to(&self, store: &Store, user: &str, room: &RoomId) -> u64 {
+        let inbox = UserId::new(user).map(|user| RoomId::inbox(&user)).ok();
+        let log = inbox.and_then(|inbox| self.current(store, &inbox));
+        log.and_then(|log| log.read.get(room.as_str()).copied()).unwrap_or(0)
+    }
+
+    /// How many messages beyond that mention the user, who was a member when they were posted.
+    pub fn mentions(&self, store: &Store, user: &str, room: &RoomId) -> usize {
+        let read = self.read_up_to(store, user, room);
+        let mentions = self.current(store, room).map(|log| log.mentions.as_slice()).unwrap_or_default();
+        mentions.iter().filter(|(ordinal, mentioned)| mentioned == user && *ordinal > read).count()
+    }
+}
+
+impl Log {
+    fn new(id: &RoomId) -> Log {
+        let state = RoomState::replica(id.clone());
+        Log {
+            entries: Vec::new(),
+            messages: Vec::new(),
+            members: BTreeSet::new(),
+            places: BTreeMap::new(),
+            digests: vec![state.digest().value()],
+            state,
+            last_counters: BTreeMap::new(),
+            read: BTreeMap::new(),
+            mentions: Vec::new(),
         }
     }
 
     /// The digest of the room's state after this many entries.
-    pub fn digest(&self, room: &RoomId, seq: u64) -> Option<u64> {
-        self.folds.get(room)?.digests.get(seq as usize).copied()
+    pub fn digest(&self, seq: u64) -> Option<u64> {
+        self.digests.get(seq as usize).copied()
     }
-}
 
-/// All entries of a room.
-pub fn entries(store: &Store, room: &RoomId) -> Vec<Entry> {
-    let log = store.room(room).map(|room| room.log.as_slice()).unwrap_or_default();
-    log.iter().map(|bytes| Entry::decode(bytes).expect("the store holds entries")).collect()
-}
+    /// Where an operation is.
+    pub fn place(&self, op_id: OpId) -> Option<u64> {
+        self.places.get(&op_id).copied()
+    }
 
-/// All messages among these entries, in order.
-pub fn messages(entries: &[Entry]) -> Vec<Message> {
-    let message = |entry: &Entry| match &entry.body {
-        Some(Body::PostMessage(post)) => {
-            Some(Message { id: entry.op_id, author: entry.author.clone(), text: post.text.clone() })
+    fn take(&mut self, id: &RoomId, entry: Entry) -> Result<(), String> {
+        if entry.seq != self.entries.len() as u64 + 1 {
+            return Err(format!("{id} has seq {} in place {}", entry.seq, self.entries.len() + 1));
         }
-        _ => None,
-    };
-    entries.iter().filter_map(message).collect()
-}
+        if self.entries.last().is_some_and(|last| last.at > entry.at) {
+            return Err(format!("time runs backwards in {id} at {}", entry.seq));
+        }
+        if !entry.author.is_empty() {
+            if self.places.insert(entry.op_id, entry.seq).is_some() {
+                return Err(format!("{id} has operation {} twice", entry.op_id));
+            }
+            let last = self.last_counters.insert(entry.op_id.client, entry.op_id.counter).unwrap_or(0);
+            if last >= entry.op_id.counter {
+                return Err(format!("{id} has {} after {last} of the same client", entry.op_id));
+            }
+        }
+        self.interpret(&entry);
+        let folded: Result<_, Code> = self.state.apply(&entry);
+        folded.map_err(|code| format!("{id} can't be folded at {}: {code}", entry.seq))?;
+        self.digests.push(self.state.digest().value());
+        self.entries.push(entry);
+        Ok(())
+    }
 
-/// The ordinal up to which a user has read a room.
-pub fn read_up_to(store: &Store, user: &str, room: &RoomId) -> u64 {
-    let inbox = RoomId::new(&format!("inbox:{user}")).expect("user ids are short");
-    let marker = |entry: &Entry| match &entry.body {
-        Some(Body::SetReadMarker(marker)) if marker.room_id == room.as_str() => marker.ordinal,
-        _ => 0,
-    };
-    entries(store, &inbox).iter().map(marker).max().unwrap_or(0)
-}
-
-/// Whether the user is a member of the room.
-pub fn is_member(store: &Store, user: &str, room: &RoomId) -> bool {
-    let membership = |entry: &Entry| match &entry.body {
-        Some(Body::CreateRoom(_) | Body::Join(_)) => Some(true),
-        Some(Body::Leave(_)) => Some(false),
-        _ => None,
-    };
-    let mut newest_first = entries(store, room).into_iter().rev().filter(|entry| entry.author == user);
-    newest_first.find_map(|entry| membership(&entry)).unwrap_or(false)
-}
-
-/// How many messages beyond that mention the user, who was a member when they were posted.
-pub fn mentions(store: &Store, user: &str, room: &RoomId) -> usize {
-    let read = read_up_to(store, user, room);
-    let mut members: BTreeSet<String> = BTreeSet::new();
-    let (mut ordinal, mut count) = (0, 0);
-    for entry in entries(store, room) {
+    fn interpret(&mut self, entry: &Entry) {
         match &entry.body {
-            Some(Body::CreateRoom(_) | Body::Join(_)) => drop(members.insert(entry.author.clone())),
-            Some(Body::Leave(_)) => drop(members.remove(&entry.author)),
+            Some(Body::CreateRoom(_) | Body::Join(_)) => {
+                self.members.insert(entry.author.clone());
+            }
+            Some(Body::Leave(_)) => {
+                self.members.remove(&entry.author);
+            }
             Some(Body::PostMessage(post)) => {
-                ordinal += 1;
-                let named = post.mentions.iter().any(|mentioned| mentioned == user) && entry.author != user;
-                if named && members.contains(user) && ordinal > read {
-                    count += 1;
-                }
+                let (id, author) = (entry.op_id, entry.author.clone());
+                self.messages.push(Message { id, author, text: post.text.clone() });
+                let mut named: BTreeSet<&String> = post.mentions.iter().collect();
+                named.retain(|user| **user != entry.author && self.members.contains(*user));
+                let ordinal = self.messages.len() as u64;
+                self.mentions.extend(named.into_iter().map(|user| (ordinal, user.clone())));
+            }
+            Some(Body::SetReadMarker(marker)) => {
+                let read = self.read.entry(marker.room_id.clone()).or_insert(0);
+                *read = marker.ordinal.max(*read);
             }
             _ => {}
         }
     }
-    count
 }

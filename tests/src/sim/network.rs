@@ -14,21 +14,29 @@ pub struct Life {
     pub start: u32,
 }
 
-/// Something that arrives.
+/// Something that arrives. `app` is the client's how manieth start: what goes to an app that has ended is lost.
 #[derive(Clone, Debug)]
 pub enum Arrival {
     /// A client's socket has reached a node.
-    Open { client: usize, generation: u64, node: usize },
+    Open { client: usize, app: u64, generation: u64, node: usize },
     /// The client hears that its socket is open.
-    Opened { client: usize, generation: u64 },
+    Opened { client: usize, app: u64, generation: u64 },
     /// The client hears that its socket is closed.
-    Closed { client: usize, generation: u64, code: u16 },
+    Closed { client: usize, app: u64, generation: u64, code: u16 },
+    /// The client's app has fetched a token.
+    Token { client: usize },
+    /// A client that did nothing for a while goes on.
+    WakeClient { client: usize, nap: u64 },
     /// The node hears that the socket is closed.
     Hangup { life: Life, conn: ConnId },
     /// A frame for the node.
     ToNode { life: Life, conn: ConnId, bytes: Vec<u8> },
     /// A frame for the client.
-    ToClient { client: usize, generation: u64, bytes: Vec<u8> },
+    ToClient { client: usize, app: u64, generation: u64, bytes: Vec<u8> },
+    /// A socket that took nothing takes what has waited.
+    Drained { life: Life, conn: ConnId },
+    /// A node that did nothing for a while goes on.
+    WakeNode { life: Life },
     /// A request reaches the store.
     Ask { life: Life, room: RoomId, request: Request },
     /// The store's answer reaches the node.
@@ -39,15 +47,40 @@ pub enum Arrival {
     Restart { node: usize },
 }
 
+/// Who takes an arrival in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiver {
+    Client(usize),
+    Node(usize),
+    /// The store, or nobody's process: it is never paused.
+    World,
+}
+
 impl Arrival {
+    /// Who takes it in, unless it is what wakes them.
+    pub(super) fn receiver(&self) -> Receiver {
+        match self {
+            Arrival::Opened { client, .. }
+            | Arrival::Closed { client, .. }
+            | Arrival::Token { client }
+            | Arrival::ToClient { client, .. } => Receiver::Client(*client),
+            Arrival::Open { node, .. } | Arrival::Hint { node, .. } => Receiver::Node(*node),
+            Arrival::Hangup { life, .. }
+            | Arrival::ToNode { life, .. }
+            | Arrival::Drained { life, .. }
+            | Arrival::Answer { life, .. } => Receiver::Node(life.node),
+            Arrival::Ask { .. }
+            | Arrival::Restart { .. }
+            | Arrival::WakeClient { .. }
+            | Arrival::WakeNode { .. } => Receiver::World,
+        }
+    }
+
     /// Whether it goes to this client, or comes of its wish for a socket.
     pub(super) fn is_for_client(&self, of: usize) -> bool {
         match self {
-            Arrival::Open { client, .. }
-            | Arrival::Opened { client, .. }
-            | Arrival::Closed { client, .. }
-            | Arrival::ToClient { client, .. } => *client == of,
-            _ => false,
+            Arrival::Open { client, .. } => *client == of,
+            _ => self.receiver() == Receiver::Client(of),
         }
     }
 }
@@ -89,6 +122,16 @@ impl Network {
     /// When the next thing arrives.
     pub fn next_at(&self) -> Option<u64> {
         self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// How much is under way.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     pub(super) fn pop(&mut self, now: u64) -> Option<Arrival> {

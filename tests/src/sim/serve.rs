@@ -1,13 +1,13 @@
 //! The world's server half: nodes that do what connections and rooms want, over the store that they share.
 
-use enfilade_core::authority::{Appended, ConnId, ConnectionEffect, Effect, Identity, RoomRequest};
+use enfilade_core::authority::{Appended, ConnId, ConnectionEffect, Effect, Identity, Lane, RoomRequest};
 use enfilade_core::v1::room_state_sync::Data;
 use enfilade_core::v1::server_frame::Body as Frame;
-use enfilade_core::{Code, Millis, RoomId, UserId, limits, v1, wire};
+use enfilade_core::{Code, Millis, OpId, RoomId, UserId, limits, v1, wire};
 
 use super::World;
 use super::network::{Answer, Arrival, Life, Request};
-use super::node::Socket;
+use super::node::{BACKLOG, Socket};
 
 impl World {
     pub(super) fn crash_node(&mut self, node: usize) {
@@ -16,6 +16,7 @@ impl World {
         }
         let life = self.life(node);
         self.nodes[node].crash();
+        self.nodes[node].skew = 0;
         for client in 0..self.clients.len() {
             let place = self.clients[client].link.and_then(|link| link.place);
             if place.is_some_and(|(at, _)| at == life) {
@@ -36,29 +37,31 @@ impl World {
 
     /// Does what a connection wants.
     pub(super) fn serve_conn(&mut self, node: usize, conn: ConnId) {
-        let now = Millis(self.now);
+        let now = self.node_clock(node);
         while let Some(socket) = self.nodes[node].conns.get_mut(&conn)
             && let Some(effect) = socket.connection.poll_effect()
         {
             match effect {
                 ConnectionEffect::Verify { token } => {
-                    let expires = Millis(u64::MAX);
-                    let identity = UserId::new(&token).map(|user| Identity { name: token, user, expires });
+                    let identity = self.verify(&token, now);
                     let config = self.nodes[node].config.clone();
                     if let Some(socket) = self.nodes[node].conns.get_mut(&conn) {
                         socket.connection.handle_verified(identity, &config, now);
                     }
                 }
-                ConnectionEffect::Send(frame) => self.send(node, conn, &frame),
+                ConnectionEffect::Send(frame) => self.send(node, conn, Lane::Control, &frame),
                 ConnectionEffect::Room { room, request } => {
                     let Some(actor) = socket.connection.actor().cloned() else { continue };
+                    if let RoomRequest::Submit(submit) = &request
+                        && let Ok(op_id) = OpId::parse(submit.op_id.as_ref())
+                        && self.reference.holds(&room, op_id)
+                    {
+                        self.mark("an operation that is in the log comes again");
+                    }
                     let seed = self.rng.next_u64();
-                    let authority = self.nodes[node].authority(&room, seed, now.0);
+                    let authority = self.nodes[node].authority(&room, seed, now);
                     match request {
-                        RoomRequest::SetTier(want) => {
-                            self.report.resumed += u64::from(want.base.is_some());
-                            authority.set_tier(conn, &actor, want, now);
-                        }
+                        RoomRequest::SetTier(want) => authority.set_tier(conn, &actor, want, now),
                         RoomRequest::Submit(submit) => authority.submit(conn, &actor, submit, now),
                         RoomRequest::History(request) => authority.history(conn, &actor, request),
                         RoomRequest::Signal(client, signal) => {
@@ -74,28 +77,107 @@ impl World {
                     let list = v1::RoomList { request_id: request.request_id, rooms, ..Default::default() };
                     socket.connection.send(Frame::RoomList(list));
                 }
-                ConnectionEffect::Close(code) => {
-                    let (client, generation) = (socket.client, socket.generation);
-                    let at = self.delay();
-                    let code = code as u16;
-                    let closed = Arrival::Closed { client, generation, code };
-                    self.network.push_stream((conn.0, true), at, closed);
-                    self.nodes[node].conns.remove(&conn);
+                ConnectionEffect::Close(code) => self.close(node, conn, code),
+            }
+        }
+    }
+
+    /// What signs tokens is the server's business; here a token is good if it was issued and has not ended, mostly.
+    fn verify(&mut self, token: &str, now: Millis) -> Result<Identity, Code> {
+        let ends = self.tokens.get(token).copied().ok_or(Code::TokenInvalid)?;
+        let refused = if Millis(ends) <= now { Some(Code::TokenExpired) } else { None };
+        let refused = refused.or((self.is_disturbed && self.pick(8) == 0).then_some(Code::TokenInvalid));
+        if let Some(code) = refused {
+            self.mark("a token is refused");
+            return Err(code);
+        }
+        let name = token.split('#').next().unwrap_or_default().to_owned();
+        Ok(Identity { user: UserId::new(&name)?, name, expires: Millis(ends) })
+    }
+
+    /// Closes a connection, after all that was sent on it.
+    fn close(&mut self, node: usize, conn: ConnId, code: Code) {
+        let Some(socket) = self.nodes[node].conns.get_mut(&conn) else { return };
+        socket.connection.handle_closed();
+        self.serve_conn(node, conn);
+        let Some(socket) = self.nodes[node].conns.remove(&conn) else { return };
+        let Socket { client, app, generation, .. } = socket;
+        let (at, code) = (self.delay(), code as u16);
+        self.network.push_stream((conn.0, true), at, Arrival::Closed { client, app, generation, code });
+    }
+
+    /// Sends every client away, as a server does that is about to stop.
+    pub(super) fn drain(&mut self, node: usize) {
+        if !self.nodes[node].runs() {
+            return;
+        }
+        let conns: Vec<ConnId> = self.nodes[node].conns.keys().copied().collect();
+        for conn in conns {
+            let reconnect_after = self.pick(3_000) as u64;
+            let code = Code::Draining.number();
+            let advice = v1::Advice { code, reconnect_after, close: true, ..Default::default() };
+            let frame = v1::ServerFrame { body: Some(Frame::Advice(advice)) };
+            self.send(node, conn, Lane::Control, &frame);
+            self.close(node, conn, Code::GoingAway);
+            self.mark("a server drains");
+        }
+    }
+
+    fn send(&mut self, node: usize, conn: ConnId, lane: Lane, frame: &v1::ServerFrame) {
+        let Some(socket) = self.nodes[node].conns.get_mut(&conn) else { return };
+        let Some(backlog) = &mut socket.backlog else { return self.transmit(node, conn, frame) };
+        match lane {
+            // It may be dropped.
+            Lane::Signal => {}
+            // The newest stands for those before it.
+            Lane::State => {
+                let before = backlog.len();
+                backlog.retain(|(waiting, older)| *waiting != Lane::State || key(older) != key(frame));
+                let is_replaced = backlog.len() < before;
+                backlog.push_back((lane, frame.clone()));
+                if is_replaced {
+                    self.mark("a waiting state frame is replaced by a newer one");
+                }
+            }
+            Lane::Control | Lane::Log => {
+                backlog.push_back((lane, frame.clone()));
+                if backlog.len() > BACKLOG {
+                    self.mark("a slow consumer is closed");
+                    self.close(node, conn, Code::SlowConsumer);
                 }
             }
         }
     }
 
-    fn send(&mut self, node: usize, conn: ConnId, frame: &v1::ServerFrame) {
+    fn transmit(&mut self, node: usize, conn: ConnId, frame: &v1::ServerFrame) {
         let Some(socket) = self.nodes[node].conns.get(&conn) else { return };
-        let (client, generation) = (socket.client, socket.generation);
+        let (client, app, generation) = (socket.client, socket.app, socket.generation);
         let at = self.delay();
         let bytes = wire::binary::encode_server(frame);
-        self.network.push_stream((conn.0, true), at, Arrival::ToClient { client, generation, bytes });
+        self.network.push_stream((conn.0, true), at, Arrival::ToClient { client, app, generation, bytes });
+    }
+
+    /// A client's socket takes nothing for a time.
+    pub(super) fn stall(&mut self, client: usize, time: u64) {
+        let Some((life, conn)) = self.place(client) else { return };
+        let Some(socket) = self.nodes[life.node].conns.get_mut(&conn) else { return };
+        if socket.backlog.is_none() {
+            socket.backlog = Some(Default::default());
+            self.network.push(self.now + time, Arrival::Drained { life, conn });
+            self.mark("a consumer stalls");
+        }
+    }
+
+    /// It takes what has waited.
+    pub(super) fn drained(&mut self, node: usize, conn: ConnId) {
+        let socket = self.nodes[node].conns.get_mut(&conn);
+        let Some(backlog) = socket.and_then(|socket| socket.backlog.take()) else { return };
+        self.mark("a slow consumer catches up");
+        backlog.into_iter().for_each(|(_, frame)| self.transmit(node, conn, &frame));
     }
 
     /// Sends a shared frame to one of its receivers, which it reaches once, or not as it should.
-    fn send_shared(&mut self, node: usize, conn: ConnId, frame: &v1::ServerFrame) {
+    fn send_shared(&mut self, node: usize, conn: ConnId, lane: Lane, frame: &v1::ServerFrame) {
         // Changes of presence are not repeated on one connection, so only a cut loses them.
         let is_recoverable = match &frame.body {
             Some(Frame::RoomStateSync(sync)) => match &sync.data {
@@ -105,21 +187,22 @@ impl World {
             _ => false,
         };
         let Some(socket) = self.nodes[node].conns.get(&conn) else { return };
-        let (client, generation) = (socket.client, socket.generation);
+        let (client, app, generation) = (socket.client, socket.app, socket.generation);
         if !self.is_disturbed || !is_recoverable || self.pick(4) > 0 {
-            return self.send(node, conn, frame);
+            return self.send(node, conn, lane, frame);
         }
-        self.report.disturbed += 1;
         match self.pick(3) {
-            0 => {}
+            0 => self.mark("a frame is lost"),
             1 => {
-                self.send(node, conn, frame);
-                self.send(node, conn, frame);
+                self.mark("a frame is doubled");
+                self.send(node, conn, lane, frame);
+                self.send(node, conn, lane, frame);
             }
             _ => {
+                self.mark("a frame is overtaken");
                 let at = self.delay();
                 let bytes = wire::binary::encode_server(frame);
-                self.network.push(at, Arrival::ToClient { client, generation, bytes });
+                self.network.push(at, Arrival::ToClient { client, app, generation, bytes });
             }
         }
     }
@@ -130,13 +213,13 @@ impl World {
             && let Some(effect) = authority.poll_effect()
         {
             match effect {
-                Effect::Send { conn, frame, .. } => self.send(node, conn, &frame),
-                Effect::Broadcast { tier, frame, .. } => {
+                Effect::Send { conn, lane, frame } => self.send(node, conn, lane, &frame),
+                Effect::Broadcast { tier, lane, frame } => {
                     let receives =
                         |(_, socket): &(&ConnId, &Socket)| socket.channels.get(room) == Some(&tier);
                     let conns = self.nodes[node].conns.iter().filter(receives);
                     let conns: Vec<ConnId> = conns.map(|(conn, _)| *conn).collect();
-                    conns.into_iter().for_each(|conn| self.send_shared(node, conn, &frame));
+                    conns.into_iter().for_each(|conn| self.send_shared(node, conn, lane, &frame));
                 }
                 Effect::Subscribe { conn, tier } => {
                     if let Some(socket) = self.nodes[node].conns.get_mut(&conn) {
@@ -148,8 +231,8 @@ impl World {
                 }
                 Effect::Deliver { to, reply, body } => {
                     let seed = self.rng.next_u64();
-                    let (now, other) = (self.now, to.clone());
-                    self.nodes[node].authority(&to, seed, now).deliver(reply, body, Millis(now));
+                    let (now, other) = (self.node_clock(node), to.clone());
+                    self.nodes[node].authority(&to, seed, now).deliver(reply, body, now);
                     self.serve_room(node, &other);
                 }
                 Effect::Delivered { reply, settled } => {
@@ -159,7 +242,12 @@ impl World {
                     }
                 }
                 Effect::Occupied { .. } => {}
-                Effect::Load => self.request(node, room, Request::Load),
+                Effect::Load => {
+                    if authority.state().exists() {
+                        self.mark("a node reloads a room");
+                    }
+                    self.request(node, room, Request::Load);
+                }
                 Effect::Claim { epoch } => self.request(node, room, Request::Claim(epoch)),
                 Effect::Append { expected, batch, summary } => {
                     self.request(node, room, Request::Append { expected, batch, summary });
@@ -188,34 +276,45 @@ impl World {
     pub(super) fn ask(&mut self, life: Life, room: RoomId, request: Request) {
         let fails = self.failing > 0;
         self.failing = self.failing.saturating_sub(1);
-        self.report.failed += u64::from(fails);
         // A failure may come before or after the deed.
         let is_done = !fails || self.pick(2) == 0;
         let store = &mut self.store;
         let answer = match request {
-            Request::Load => Answer::Loaded((!fails).then(|| store.load(&room))),
+            Request::Load => {
+                let has_snapshot = store.has_snapshot(&room);
+                let loaded = (!fails).then(|| store.load(&room));
+                if has_snapshot && !fails {
+                    self.mark("a room is loaded from a snapshot");
+                }
+                Answer::Loaded(loaded)
+            }
             Request::Claim(epoch) => {
                 let claimed = is_done.then(|| store.claim(&room, epoch));
                 Answer::Claimed(claimed.filter(|_| !fails))
             }
             Request::Append { expected, batch, summary } => {
                 let appended = is_done.then(|| store.append(&room, expected, batch, *summary));
-                if appended == Some(Appended::Done) {
-                    self.hint(&room);
+                match &appended {
+                    Some(Appended::Done) => {
+                        self.appended(&room);
+                        self.hint(&room);
+                        if fails {
+                            self.mark("an append fails after it was done");
+                        }
+                    }
+                    Some(_) => self.mark("a node finds itself overtaken at an append"),
+                    None => self.mark("an append fails before it is done"),
                 }
                 Answer::Appended(appended.filter(|_| !fails).unwrap_or(Appended::Failed))
             }
             Request::Read { after } => Answer::Entries((!fails).then(|| store.read(&room, after))),
             Request::History { reader, from_seq } => {
-                let log = store.room(&room).map(|room| room.log.as_slice()).unwrap_or_default();
-                let end = (reader.before_seq as usize - 1).min(log.len());
-                let start = (from_seq as usize - 1).min(end);
-                let entries = log[start..end].to_vec();
+                let entries = store.range(&room, from_seq, reader.before_seq);
                 Answer::History(reader, (!fails).then_some(entries))
             }
             Request::PutSnapshot { position, snapshot } => {
-                if is_done {
-                    store.put_snapshot(&room, position, snapshot);
+                if is_done && store.put_snapshot(&room, position, snapshot) {
+                    self.mark("a snapshot is stored");
                 }
                 return;
             }
@@ -231,10 +330,13 @@ impl World {
     }
 
     /// Tells the nodes that a log has grown: late, twice, or not at all.
-    fn hint(&mut self, room: &RoomId) {
+    pub(super) fn hint(&mut self, room: &RoomId) {
         let head = self.store.room(room).map(|room| room.head()).unwrap_or_default();
         for node in 0..self.nodes.len() {
             let times = [0, 1, 1, 1, 1, 2][self.pick(6)];
+            if times == 0 {
+                self.mark("a hint is lost");
+            }
             for _ in 0..times {
                 let at = self.delay();
                 self.network.push(at, Arrival::Hint { node, room: room.clone(), head });
@@ -243,7 +345,7 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, node: usize, room: &RoomId, answer: Answer) {
-        let now = Millis(self.now);
+        let now = self.node_clock(node);
         let Some(authority) = self.nodes[node].rooms.get_mut(room) else { return };
         let mut is_broken = false;
         match answer {
@@ -262,5 +364,13 @@ impl World {
         if is_broken {
             self.nodes[node].rooms.remove(room);
         }
+    }
+}
+
+/// By which a state frame replaces the one before it: the room.
+fn key(frame: &v1::ServerFrame) -> Option<u32> {
+    match &frame.body {
+        Some(Frame::RoomStateSync(sync)) => Some(sync.alias),
+        _ => None,
     }
 }

@@ -9,8 +9,6 @@ use enfilade_core::{Millis, Position, RoomId, v1};
 #[derive(Debug, Default)]
 pub struct Store {
     rooms: BTreeMap<RoomId, Room>,
-    /// How often two nodes wanted to append at one position.
-    pub conflicts: u64,
 }
 
 /// One room.
@@ -26,10 +24,19 @@ pub struct Room {
     leases: BTreeMap<String, (Vec<u8>, Millis)>,
 }
 
+/// Entries that a load or a read gives at once: real stores give pages, and the authority reads on.
+const PAGE: usize = 16;
+/// The same for a log that is long, so that a run does not consist of reading it.
+const LONG_PAGE: usize = 256;
+
 impl Room {
     /// The end of the log.
     pub fn head(&self) -> Position {
         Position { epoch: self.epoch, seq: self.log.len() as u64 }
+    }
+
+    fn page(&self) -> usize {
+        if self.log.len() > LONG_PAGE { LONG_PAGE } else { PAGE }
     }
 }
 
@@ -50,8 +57,7 @@ impl Store {
             Some((seq, bytes)) => (*seq as usize, Some(bytes.clone())),
             None => (0, None),
         };
-        // A page, as real stores give; the authority reads on.
-        let entries = room.log[covered..].iter().take(16).cloned().collect();
+        let entries = room.log[covered..].iter().take(room.page()).cloned().collect();
         Loaded { epoch: room.epoch, snapshot, entries }
     }
 
@@ -73,7 +79,6 @@ impl Store {
         let room = self.rooms.entry(id.clone()).or_default();
         let head = room.head();
         if head != expected {
-            self.conflicts += 1;
             let known = expected.epoch == head.epoch && expected.seq < head.seq;
             let missing = if known {
                 room.log[expected.seq as usize..].iter().take(8).cloned().collect()
@@ -90,17 +95,45 @@ impl Store {
     pub(super) fn read(&self, id: &RoomId, after: Position) -> (Position, Vec<Vec<u8>>) {
         let Some(room) = self.rooms.get(id) else { return (Position::default(), Vec::new()) };
         let entries = if after.epoch == room.epoch {
-            room.log.iter().skip(after.seq as usize).take(16).cloned().collect()
+            room.log.iter().skip(after.seq as usize).take(room.page()).cloned().collect()
         } else {
             Vec::new()
         };
         (room.head(), entries)
     }
 
-    pub(super) fn put_snapshot(&mut self, id: &RoomId, position: Position, snapshot: Vec<u8>) {
-        if let Some(room) = self.rooms.get_mut(id).filter(|room| room.epoch == position.epoch) {
-            room.snapshot = Some((position.seq, snapshot));
+    /// Entries of an inclusive range of seqs.
+    pub(super) fn range(&self, id: &RoomId, from_seq: u64, before_seq: u64) -> Vec<Vec<u8>> {
+        let log = self.rooms.get(id).map(|room| room.log.as_slice()).unwrap_or_default();
+        let end = (before_seq as usize - 1).min(log.len());
+        let start = (from_seq as usize - 1).min(end);
+        log[start..end].to_vec()
+    }
+
+    pub(super) fn put_snapshot(&mut self, id: &RoomId, position: Position, snapshot: Vec<u8>) -> bool {
+        match self.rooms.get_mut(id).filter(|room| room.epoch == position.epoch) {
+            Some(room) => {
+                room.snapshot = Some((position.seq, snapshot));
+                true
+            }
+            None => false,
         }
+    }
+
+    pub(super) fn has_snapshot(&self, id: &RoomId) -> bool {
+        self.rooms.get(id).is_some_and(|room| room.snapshot.is_some())
+    }
+
+    /// The store was emptied, and has the room back from the archive under another epoch: without its last entries, if
+    /// those had not come there.
+    pub(super) fn reopen(&mut self, id: &RoomId, epoch: u64, lost: usize) -> usize {
+        let Some(room) = self.rooms.get_mut(id).filter(|room| room.epoch != 0) else { return 0 };
+        let kept = room.log.len() - lost.min(room.log.len().saturating_sub(1));
+        let lost = room.log.len() - kept;
+        room.log.truncate(kept);
+        room.epoch = epoch;
+        room.snapshot = None;
+        lost
     }
 
     pub(super) fn put_lease(&mut self, id: &RoomId, node: &str, record: Vec<u8>, until: Millis) {
