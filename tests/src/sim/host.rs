@@ -103,7 +103,11 @@ impl World {
                 let at = self.delay();
                 self.network.push(at, Arrival::Token { client });
             }
-            Event::Connection | Event::Rooms(_) | Event::Notified { .. } | Event::Error { .. } => {}
+            Event::Connection
+            | Event::Rooms(_)
+            | Event::Notified { .. }
+            | Event::Signal { .. }
+            | Event::Error { .. } => {}
         }
     }
 
