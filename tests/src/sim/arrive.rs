@@ -16,6 +16,7 @@ impl World {
             Arrival::Open { client, app, .. }
             | Arrival::Opened { client, app, .. }
             | Arrival::Closed { client, app, .. }
+            | Arrival::Record { client, app, .. }
             | Arrival::ToClient { client, app, .. }
                 if app != self.clients[client].app => {}
             Arrival::Open { client, generation, node, .. } => self.open(client, generation, node),
@@ -35,6 +36,11 @@ impl World {
                 self.issue_token(client);
                 self.clients[client].client.set_token(&token, now);
                 self.mark("a token is renewed");
+                self.serve_client(client);
+            }
+            Arrival::Record { client, key, value, .. } => {
+                let now = self.clock(client);
+                self.clients[client].client.handle_loaded(&key, value.as_deref(), now);
                 self.serve_client(client);
             }
             Arrival::ToClient { client, generation, bytes, .. } => {

@@ -43,6 +43,12 @@ impl World {
                         None => durable.remove(&key),
                     };
                 }
+                Effect::Load { key } => {
+                    let (app, value) =
+                        (self.clients[client].app, self.clients[client].durable.get(&key).cloned());
+                    let at = self.delay();
+                    self.network.push(at, Arrival::Record { client, app, key, value });
+                }
             }
         }
         while let Some(event) = self.clients[client].client.poll_event() {

@@ -25,6 +25,8 @@ pub enum Arrival {
     Closed { client: usize, app: u64, generation: u64, code: u16 },
     /// The client's app has fetched a token.
     Token { client: usize },
+    /// The client's storage has read a record.
+    Record { client: usize, app: u64, key: String, value: Option<Vec<u8>> },
     /// A client that did nothing for a while goes on.
     WakeClient { client: usize, nap: u64 },
     /// The node hears that the socket is closed.
@@ -63,6 +65,7 @@ impl Arrival {
             Arrival::Opened { client, .. }
             | Arrival::Closed { client, .. }
             | Arrival::Token { client }
+            | Arrival::Record { client, .. }
             | Arrival::ToClient { client, .. } => Receiver::Client(*client),
             Arrival::Open { node, .. } | Arrival::Hint { node, .. } => Receiver::Node(*node),
             Arrival::Hangup { life, .. }
