@@ -12,6 +12,7 @@ pub mod authority;
 pub mod cache;
 pub mod client;
 pub mod compress;
+pub mod conflict;
 mod delta;
 mod digest;
 mod entry;

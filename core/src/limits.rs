@@ -92,6 +92,18 @@ pub const DELTA_ENTRIES: usize = 500;
 pub const DELTA_BYTES: usize = 60 * 1024;
 /// Bytes of the messages in one frame (a page of history, news of a Background room), leaving room for the rest.
 pub const MESSAGES_BYTES: usize = 60 * 1024;
+/// Conflicts of one user that wait for a choice. When another comes, the default of the oldest holds.
+pub const CONFLICTS: usize = 32;
+/// Conflicts that an inbox remembers, resolved ones included: more than are repeated after a crash.
+pub const CONFLICTS_KNOWN: usize = 64;
+/// One rule for each type of conflict.
+pub const CONFLICT_RULES: usize = 8;
+/// Bytes of a conflict's three sides: it is an entry of the inbox, which travels in one frame.
+pub const CONFLICT_BYTES: usize = 54 * 1024;
+/// Milliseconds that a user has to choose, where the room says nothing else: a week away is no choice.
+pub const CONFLICT_TIMEOUT: u64 = 7 * 24 * 60 * 60_000;
+/// The longest time to choose that a room may set: a year.
+pub const CONFLICT_TIMEOUT_MAX: u64 = 365 * 24 * 60 * 60_000;
 /// Recent entries that an authority keeps encoded to answer resumptions without the store.
 pub const RECENT_ENTRIES: usize = 1_024;
 /// And their bytes.

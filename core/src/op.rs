@@ -74,6 +74,24 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::Invite(_)
         | Body::SetBadges(_)
         | Body::SetPermissions(_) => people::check(body),
+        Body::SetConflictMode(set) => {
+            let known = set.conflict_type() != v1::ConflictType::Unspecified
+                && v1::ConflictMode::try_from(set.mode).is_ok()
+                && v1::ConflictChoice::try_from(set.default_choice).is_ok();
+            let within = set.timeout <= limits::CONFLICT_TIMEOUT_MAX;
+            if known && within { Ok(()) } else { Err(Code::InvalidRequest) }
+        }
+        Body::AddConflict(v1::AddConflict { conflict }) => {
+            let conflict = conflict.as_ref().ok_or(Code::InvalidRequest)?;
+            RoomId::new(&conflict.room_id)?;
+            key(&conflict.key)?;
+            OpId::parse(conflict.id.as_ref()).map(drop)
+        }
+        Body::ResolveConflict(resolve) => {
+            OpId::parse(resolve.conflict_id.as_ref())?;
+            let chosen = resolve.choice() != v1::ConflictChoice::Unspecified;
+            if chosen { Ok(()) } else { Err(Code::InvalidRequest) }
+        }
         // Not folded yet.
         Body::EditMessage(_)
         | Body::DeleteMessage(_)
@@ -84,7 +102,6 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::LeaveTeam(_)
         | Body::AddScore(_)
         | Body::ResetScores(_)
-        | Body::SetConflictMode(_)
         | Body::RaiseFoldVersion(_)
         | Body::RequestFriend(_)
         | Body::AnswerFriend(_)
@@ -93,9 +110,7 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::FollowUser(_)
         | Body::SetStatus(_)
         | Body::FriendNews(_)
-        | Body::FriendStatus(_)
-        | Body::AddConflict(_)
-        | Body::ResolveConflict(_) => Err(Code::InvalidOp),
+        | Body::FriendStatus(_) => Err(Code::InvalidOp),
     }
 }
 

@@ -120,6 +120,8 @@ pub enum Event {
         /// Where and in what.
         notification: Notification,
     },
+    /// Conflicts that wait for the user's choice: one came, or went.
+    Conflicts,
     /// Something that was asked for has failed.
     Failed {
         /// Why.
@@ -259,6 +261,7 @@ impl From<client::Event> for Event {
             client::Event::Notified { notification } => {
                 Event::Notified { notification: (&*notification).into() }
             }
+            client::Event::Conflicts => Event::Conflicts,
             client::Event::Error { code, room, reason } => {
                 Event::Failed { code: code.into(), room: room.map(|room| room.to_string()), reason }
             }

@@ -87,6 +87,8 @@ impl Drained {
                 let signal = SignalRow::from(*signal);
                 self.events.push(Told::Signal { room: room.to_string(), signal });
             }
+            // They lie in the user's inbox, as notifications do.
+            Event::Conflicts => self.notifications = true,
             Event::Error { code, room, reason } => self.events.push(Told::Error {
                 code: code.number(),
                 room: room.map(|room| room.to_string()).unwrap_or_default(),

@@ -311,11 +311,13 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let mutes = core::mem::take(&mut whole.mutes);
     let invited = core::mem::take(&mut whole.invited);
     let departed = core::mem::take(&mut whole.departed);
+    let conflicts = core::mem::take(&mut whole.conflicts);
     let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
     members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
     timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
     followings.into_iter().for_each(|item| parts.room_for(item.encoded_len()).followings.push(item));
     notifications.into_iter().for_each(|item| parts.room_for(item.encoded_len()).notifications.push(item));
+    conflicts.into_iter().for_each(|item| parts.room_for(item.encoded_len()).conflicts.push(item));
     elements.into_iter().for_each(|item| parts.room_for(item.encoded_len()).elements.push(item));
     bans.into_iter().for_each(|item| parts.room_for(item.encoded_len()).bans.push(item));
     mutes.into_iter().for_each(|item| parts.room_for(item.encoded_len()).mutes.push(item));

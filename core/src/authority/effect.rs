@@ -196,6 +196,8 @@ pub enum Timer {
     Delivery,
     /// What a burst has brought is to be appended.
     Gather,
+    /// Nobody has chosen in time: the default of a conflict holds.
+    Conflict,
     /// The newest signals are to be relayed.
     Signals,
     /// The store is to be asked again after a failure.

@@ -1,6 +1,7 @@
 //! The server's part: [`Authority`] decides for one room, [`Connection`] is the server's end of one socket.
 
 mod answer;
+mod conflicts;
 mod connection;
 mod effect;
 mod outbox;
@@ -35,12 +36,26 @@ struct Submission {
     op_id: OpId,
     op: Vec<u8>,
     body: Body,
+    footing: Footing,
+}
+
+/// What an operation was made over.
+#[derive(Clone, Copy, Debug)]
+enum Footing {
+    /// What the server sequences, as it happens.
+    Live,
+    /// This state, without a connection: others may have written the same meanwhile.
+    Offline(Position),
+    /// A conflict: its author wants it to hold over whatever stands.
+    Chosen,
 }
 
 #[derive(Clone, Debug)]
 enum From {
     Connection(ConnId),
     Room(Reply),
+    /// The authority itself.
+    Own,
 }
 
 #[derive(Debug)]
@@ -144,6 +159,7 @@ struct Timers {
     heartbeat: Option<Millis>,
     lease: Option<Millis>,
     gather: Option<Millis>,
+    conflict: Option<Millis>,
 }
 
 impl Authority {
@@ -202,6 +218,7 @@ impl Authority {
             (self.timers.heartbeat, Timer::Heartbeat),
             (self.timers.lease, Timer::Lease),
             (self.timers.gather, Timer::Gather),
+            (self.timers.conflict, Timer::Conflict),
             (self.signals.deadline(), Timer::Signals),
             (self.outbox.next_retry(), Timer::Delivery),
             (recovery, Timer::Recovery),
@@ -228,7 +245,7 @@ impl Authority {
         }
         self.snapshot_seq = state.position().seq;
         self.recent = Recent::default();
-        self.outbox = Outbox::default();
+        self.outbox.forget();
         self.confirmed = state;
         for bytes in &loaded.entries {
             // Whether what these entries entail has reached the other rooms is not known; repeating is harmless.
@@ -320,6 +337,9 @@ impl Authority {
         }
         if is_due(&mut self.timers.lease) {
             self.renew_lease(now);
+        }
+        if is_due(&mut self.timers.conflict) {
+            self.resolve_overdue(now);
         }
         if is_due(&mut self.timers.gather) {
             self.pump(now);

@@ -3,9 +3,9 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Authority, Effect, Reply};
+use super::{Authority, ConnId, Effect, Reply};
 use crate::op::Body;
-use crate::{Entry, Millis, OpId, Position, RoomId, RoomState, UserId, text, v1};
+use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, UserId, text, v1};
 
 /// Milliseconds after which a delivery that was not answered, or not settled, is repeated.
 const RETRY_INTERVAL: u64 = 2_000;
@@ -21,11 +21,32 @@ struct Delivery {
     to: RoomId,
     body: Body,
     retry_at: Millis,
+    then: Then,
+}
+
+/// What happens when the other room has settled a delivery.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Then {
+    Nothing,
+    /// The operation of this connection is refused: it lies in its author's inbox now.
+    Refuse(ConnId, OpId),
+    /// The chosen side of this conflict is where it should be.
+    Settle(OpId),
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
+    }
+
+    /// Whether the chosen side of this conflict is on its way.
+    pub(super) fn is_settling(&self, id: OpId) -> bool {
+        self.deliveries.values().any(|delivery| matches!(delivery.then, Then::Settle(of) if of == id))
+    }
+
+    /// Forgets all deliveries. Numbers are not used again: answers to forgotten ones may be under way.
+    pub(super) fn forget(&mut self) {
+        self.deliveries.clear();
     }
 
     pub(super) fn next_retry(&self) -> Option<Millis> {
@@ -36,21 +57,31 @@ impl Outbox {
 impl Authority {
     /// The other room's answer to an [`Effect::Deliver`].
     pub fn handle_delivered(&mut self, delivery: u64, settled: bool) {
-        if settled {
-            self.outbox.deliveries.remove(&delivery);
-            self.put_snapshot_when_due();
+        if !settled {
+            return;
         }
+        match self.outbox.deliveries.remove(&delivery).map(|delivery| delivery.then) {
+            Some(Then::Refuse(conn, op_id)) => self.reject(conn, op_id.wire(), Code::ConflictKept.into()),
+            Some(Then::Settle(id)) => self.settle_choice(id),
+            Some(Then::Nothing) | None => {}
+        }
+        self.put_snapshot_when_due();
     }
 
     /// Sends off what this confirmed entry entails.
     pub(super) fn follow_up(&mut self, entry: &Entry, now: Millis) {
         for (user, body) in entailed(&self.confirmed, entry) {
-            let delivery = self.outbox.next;
-            self.outbox.next += 1;
-            let to = RoomId::inbox(&user);
-            self.outbox.deliveries.insert(delivery, Delivery { to, body, retry_at: now + RETRY_INTERVAL });
-            self.emit(delivery);
+            self.dispatch(RoomId::inbox(&user), body, Then::Nothing, now);
         }
+    }
+
+    /// Has something done in another room, until that is settled.
+    pub(super) fn dispatch(&mut self, to: RoomId, body: Body, then: Then, now: Millis) {
+        let delivery = self.outbox.next;
+        self.outbox.next += 1;
+        let retry_at = now + RETRY_INTERVAL;
+        self.outbox.deliveries.insert(delivery, Delivery { to, body, retry_at, then });
+        self.emit(delivery);
     }
 
     pub(super) fn retry_deliveries(&mut self, now: Millis) {

@@ -24,6 +24,11 @@ impl Recent {
         }
     }
 
+    /// What is at hand of the log, back from its end.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &v1::Entry> {
+        self.entries.iter().rev().map(|entry| &**entry)
+    }
+
     /// The entries after `seq`, if none is missing and they are few enough for a delta.
     pub(super) fn after(&self, seq: u64) -> Option<Vec<v1::Entry>> {
         let skipped = match self.entries.front() {

@@ -5,8 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{
-    Appended, Authority, ConnId, Effect, From, Lane, Phase, Position, RECOVERY_INTERVAL, Reply,
+    Appended, Authority, ConnId, Effect, Footing, From, Lane, Phase, Position, RECOVERY_INTERVAL, Reply,
     STORE_RETRY_AFTER, Submission,
+    conflicts::{Verdict, stand_in},
 };
 use crate::op::{self, Body};
 use crate::policy::{self, Actor, Refusal};
@@ -23,18 +24,24 @@ pub(super) struct InFlight {
 
 /// What an operation has come to, once the batch is durable. Also a refusal waits for that: it may rest on an
 /// operation of the same batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Outcome {
     /// It is in the log at this seq.
     At(u64),
     /// It changes nothing that is not so already.
     Settled,
     Refused(Refusal),
+    /// It waits in its author's inbox for a choice.
+    Kept(Box<v1::Conflict>),
 }
 
 impl Outcome {
     fn is_final_refusal(&self) -> bool {
-        matches!(self, Outcome::Refused(refusal) if refusal.code.retry() == Retry::Never)
+        match self {
+            Outcome::Refused(refusal) => refusal.code.retry() == Retry::Never,
+            Outcome::Kept(_) => true,
+            Outcome::At(_) | Outcome::Settled => false,
+        }
     }
 }
 
@@ -46,21 +53,35 @@ impl Authority {
             Err(code) => return self.reject(conn, submit.op_id.unwrap_or_default(), code.into()),
         };
         match op::parse(&submit.op) {
-            Ok(body) => self.enqueue(
-                Submission { from: From::Connection(conn), actor: actor.clone(), op_id, op: submit.op, body },
-                now,
-            ),
+            Ok(body) => {
+                let (from, actor, op) = (From::Connection(conn), actor.clone(), submit.op);
+                let footing = match submit.base.map(Position::from) {
+                    Some(base) if submit.offline => Footing::Offline(base),
+                    Some(_) | None => Footing::Live,
+                };
+                self.enqueue(Submission { from, actor, op_id, op, body, footing }, now);
+            }
             Err(code) => self.reject(conn, op_id.wire(), code.into()),
         }
     }
 
     /// Takes what another room's entry entails here. It is answered by [`Effect::Delivered`].
     pub fn deliver(&mut self, reply: Reply, body: Body, now: Millis) {
+        if let Body::AddConflict(v1::AddConflict { conflict: Some(conflict) }) = &body
+            && self.confirmed.id().inbox_owner().is_none()
+        {
+            // What can't be read will never be accepted.
+            return match self.side_of(&reply, conflict) {
+                Some(side) => self.enqueue(side, now),
+                None => self.settled(reply),
+            };
+        }
         // The server's own operations are idempotent by their content; the id only has to be one.
         let client = ClientId(hash53(reply.room.as_str().as_bytes(), 0).max(1));
         let op_id = OpId { client, counter: reply.delivery + 1 };
         let op = op::encode(body.clone());
-        self.enqueue(Submission { from: From::Room(reply), actor: Actor::System, op_id, op, body }, now);
+        let (from, actor, footing) = (From::Room(reply), Actor::System, Footing::Live);
+        self.enqueue(Submission { from, actor, op_id, op, body, footing }, now);
     }
 
     /// How the append ended.
@@ -80,7 +101,7 @@ impl Authority {
                     debug_assert!(applied.is_ok());
                 }
                 self.tell(&in_flight.entries, now);
-                self.settle(in_flight.decided);
+                self.settle(in_flight.decided, now);
                 self.put_snapshot_when_due();
                 self.catch_up();
                 self.go_on(now);
@@ -104,6 +125,9 @@ impl Authority {
     /// Decides what waits, and sends it off as one batch, unless one is on its way.
     pub(super) fn pump(&mut self, now: Millis) {
         self.timers.gather = None;
+        if matches!(self.phase, Phase::Ready) {
+            self.tend_conflicts(now);
+        }
         while matches!(self.phase, Phase::Ready) && !self.queue.is_empty() {
             let mut in_flight = InFlight { entries: Vec::new(), decided: Vec::new() };
             let mut bytes = 0;
@@ -121,7 +145,7 @@ impl Authority {
                     self.requeue(in_flight);
                     return self.recover();
                 }
-                self.settle(in_flight.decided);
+                self.settle(in_flight.decided, now);
                 self.settle_waiting(now);
             } else if self.confirmed.position().epoch == 0 {
                 self.phase = Phase::Claiming(in_flight);
@@ -162,7 +186,7 @@ impl Authority {
         };
         if let Some(code) = refused {
             let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
-            return self.conclude(submission, Outcome::Refused(refusal));
+            return self.conclude(submission, Outcome::Refused(refusal), now);
         }
         self.queue.push_back(submission);
         let is_first = self.queue.len() == 1 && matches!(self.phase, Phase::Ready);
@@ -183,7 +207,8 @@ impl Authority {
     pub(super) fn refuse_queue(&mut self, code: Code) {
         let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
         for submission in core::mem::take(&mut self.queue) {
-            self.conclude(submission, Outcome::Refused(refusal));
+            // A refusal needs no time.
+            self.conclude(submission, Outcome::Refused(refusal), Millis(0));
         }
     }
 
@@ -202,9 +227,14 @@ impl Authority {
 
     /// Judges one operation by all that is decided before it, and applies it to `ahead` when it is accepted.
     fn judge(&mut self, submission: &Submission, entries: &mut Vec<Entry>, now: Millis) -> Outcome {
-        let Submission { actor, op_id, op, body, .. } = submission;
-        let seen = match (actor, self.ahead.windows()) {
-            (Actor::User { id, .. }, Some(windows)) => windows.seen(id.as_str(), *op_id, op),
+        let Submission { actor, op_id, op, body, footing, .. } = submission;
+        let (user, windows) = (actor.user(), self.ahead.windows());
+        let seen = match (actor, footing, windows) {
+            // It may be in the log in other words.
+            (_, Footing::Chosen, Some(windows)) => {
+                windows.seq_of(user, *op_id).map_or(Seen::New, Seen::Duplicate)
+            }
+            (Actor::User { .. }, _, Some(windows)) => windows.seen(user, *op_id, op),
             _ => Seen::New,
         };
         match seen {
@@ -214,24 +244,71 @@ impl Authority {
             Seen::Superseded => return Outcome::Refused(Code::OpSuperseded.into()),
             Seen::OtherUser => return Outcome::Refused(Code::ClientIdTaken.into()),
         }
+        if let (Footing::Offline(_), Some(windows)) = (footing, windows)
+            && let Some(seq) = windows.seq_of(user, stand_in(*op_id))
+        {
+            return Outcome::At(seq);
+        }
         // Stamps never run backwards, so neither does the time by which slow mode counts.
         let at = now.max(self.ahead.last_at());
-        if let Err(refusal) = policy::may_submit(&self.ahead, actor, body, at) {
-            return Outcome::Refused(refusal);
+        let allowed = policy::may_submit(&self.ahead, actor, body, at);
+        match allowed {
+            // Whether what is outdated has met something depends on where its author looked.
+            Ok(()) | Err(Refusal { code: Code::ElementOutdated, .. }) => {}
+            Err(refusal) => return Outcome::Refused(refusal),
         }
         if self.ahead.is_settled(body) {
             return Outcome::Settled;
         }
+        match (self.verdict(submission, entries, at), allowed) {
+            (Verdict::Refuse(code), _) => Outcome::Refused(code.into()),
+            (Verdict::Keep(conflict), _) => Outcome::Kept(conflict),
+            (Verdict::Accept, Err(refusal)) => Outcome::Refused(refusal),
+            (Verdict::Accept, Ok(())) => {
+                if let Some(first) = self.make_way(body) {
+                    self.sequence((&Actor::System, *op_id), op::encode(first.clone()), first, at, entries);
+                }
+                self.sequence((actor, *op_id), op.clone(), body.clone(), at, entries)
+            }
+            (Verdict::Restate(body), _) => {
+                if let Err(refusal) = policy::may_submit(&self.ahead, actor, &body, at) {
+                    return Outcome::Refused(refusal);
+                }
+                let op_id = match footing {
+                    Footing::Chosen => *op_id,
+                    Footing::Live | Footing::Offline(_) => stand_in(*op_id),
+                };
+                self.sequence((actor, op_id), op::encode(body.clone()), body, at, entries)
+            }
+        }
+    }
+
+    /// Makes the next entry.
+    fn sequence(
+        &mut self,
+        (actor, op_id): (&Actor, OpId),
+        op: Vec<u8>,
+        body: Body,
+        at: Millis,
+        entries: &mut Vec<Entry>,
+    ) -> Outcome {
         let is_message = matches!(body, Body::PostMessage(_));
+        let name = match actor {
+            // Who is spoken for by their inbox is known by the name that they have here.
+            Actor::User { id, name, .. } if name.is_empty() => {
+                self.ahead.members().get(id.as_str()).map_or(id.as_str(), |member| &member.name)
+            }
+            actor => actor.name(),
+        };
         let entry = Entry {
             seq: self.ahead.position().seq + 1,
-            op_id: *op_id,
+            op_id,
             author: actor.user().to_string(),
-            author_name: actor.name().to_string(),
+            author_name: name.to_string(),
             at,
             ordinal: if is_message { self.ahead.timeline().head() + 1 } else { 0 },
-            op: op.clone(),
-            body: Some(body.clone()),
+            op,
+            body: Some(body),
         };
         if self.ahead.apply(&entry).is_err() {
             return Outcome::Refused(Code::Internal.into());
@@ -241,13 +318,13 @@ impl Authority {
         Outcome::At(seq)
     }
 
-    fn settle(&mut self, decided: Vec<(Submission, Outcome)>) {
+    fn settle(&mut self, decided: Vec<(Submission, Outcome)>, now: Millis) {
         for (submission, outcome) in decided {
-            self.conclude(submission, outcome);
+            self.conclude(submission, outcome, now);
         }
     }
 
-    fn conclude(&mut self, submission: Submission, outcome: Outcome) {
+    fn conclude(&mut self, submission: Submission, outcome: Outcome, now: Millis) {
         let outcome = match outcome {
             // Putting off what is in the log would hold back what follows for ever: its client may have seen the entry.
             Outcome::Refused(refusal) if refusal.code.retry() == Retry::Later => {
@@ -260,7 +337,7 @@ impl Authority {
                 self.subscribers.hold_back(conn, submission.op_id, refusal);
                 self.reject(conn, submission.op_id.wire(), refusal);
             }
-            (From::Connection(conn), Outcome::At(_) | Outcome::Settled) => {
+            (From::Connection(conn), outcome @ (Outcome::At(_) | Outcome::Settled)) => {
                 let seq = match outcome {
                     Outcome::At(seq) => seq,
                     _ => self.confirmed.position().seq,
@@ -273,6 +350,10 @@ impl Authority {
                 };
                 self.send(conn, Lane::Control, Frame::Ack(ack));
             }
+            (From::Connection(conn), Outcome::Kept(conflict)) => {
+                self.keep(conn, &submission.actor, *conflict, now);
+            }
+            (From::Own, _) => {}
             (From::Room(reply), outcome) => {
                 // What will never be accepted is settled too: repeating it would not help.
                 let settled = match outcome {
@@ -293,7 +374,7 @@ impl Authority {
         }
     }
 
-    fn reject(&mut self, conn: ConnId, op_id: v1::OpId, refusal: Refusal) {
+    pub(super) fn reject(&mut self, conn: ConnId, op_id: v1::OpId, refusal: Refusal) {
         let rejection = v1::Rejection {
             room_id: self.confirmed.id().as_str().into(),
             op_id: Some(op_id),

@@ -94,6 +94,9 @@ pub enum Event {
         /// What the inbox has taken in.
         notification: Box<v1::Notification>,
     },
+    /// Conflicts that wait for the user's choice: one came, or went. See
+    /// [`Client::conflicts`](super::Client::conflicts).
+    Conflicts,
     /// Something that was asked for has failed.
     Error {
         /// Why.
@@ -181,6 +184,7 @@ pub(super) struct Outbox {
     effects: VecDeque<Effect>,
     events: VecDeque<Event>,
     connection: bool,
+    conflicts: bool,
     rooms: SortedMap<RoomId, Vec<RoomChange>>,
     rows: SortedSet<RoomId>,
 }
@@ -196,6 +200,10 @@ impl Outbox {
 
     pub(super) fn connection(&mut self) {
         self.connection = true;
+    }
+
+    pub(super) fn conflicts(&mut self) {
+        self.conflicts = true;
     }
 
     pub(super) fn row(&mut self, room: &RoomId) {
@@ -245,6 +253,9 @@ impl Outbox {
     pub(super) fn next_event(&mut self) -> Option<Event> {
         if core::mem::take(&mut self.connection) {
             return Some(Event::Connection);
+        }
+        if core::mem::take(&mut self.conflicts) {
+            return Some(Event::Conflicts);
         }
         if let Some((room, changes)) = self.rooms.pop_first() {
             return Some(Event::Room { room, changes });

@@ -3,6 +3,7 @@
 mod backoff;
 mod bench;
 mod config;
+mod conflicts;
 mod connection;
 mod content;
 mod elements;

@@ -208,6 +208,8 @@ impl Client {
                 self.outbox.room(&op.room, RoomChange::Meta);
                 self.tell(&op.room, now);
             }
+            // The conflict may be open again.
+            Body::ResolveConflict(_) => self.outbox.conflicts(),
             Body::SetReadMarker(marker) => {
                 if let Ok(target) = RoomId::new(&marker.room_id) {
                     self.markers.remove(&target);

@@ -166,6 +166,7 @@ impl Client {
                 }
             }
             Change::Notified(room) => self.notified(id, &room),
+            Change::Conflicts => self.outbox.conflicts(),
             Change::Element(key) => self.outbox.room(id, RoomChange::Element(key)),
         }
     }
@@ -190,6 +191,7 @@ impl Client {
     /// A whole inbox has come: what is read in which room may be other than it was.
     fn inbox_replaced(&mut self, id: &RoomId) {
         if self.is_own_inbox(id) {
+            self.outbox.conflicts();
             self.rooms.keys().for_each(|room| self.outbox.room(room, RoomChange::Unread));
             self.list.rows.keys().for_each(|room| self.outbox.row(room));
         }
@@ -464,6 +466,7 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
         whole.mutes.extend(part.mutes);
         whole.invited.extend(part.invited);
         whole.departed.extend(part.departed);
+        whole.conflicts.extend(part.conflicts);
     }
     Ok(whole)
 }

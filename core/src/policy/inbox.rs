@@ -1,7 +1,7 @@
 use super::{Actor, Refusal};
 use crate::op::Body;
 use crate::state::RoomState;
-use crate::{Code, limits, v1};
+use crate::{Code, OpId, limits, v1};
 
 /// Who may do what in a user's inbox: the owner about themself, the server what it follows up, nobody else anything.
 pub(super) fn may_submit(room: &RoomState, owner: &str, actor: &Actor, body: &Body) -> Result<(), Refusal> {
@@ -12,7 +12,8 @@ pub(super) fn may_submit(room: &RoomState, owner: &str, actor: &Actor, body: &Bo
         Body::FollowRoom(_) => is_system,
         Body::UnfollowRoom(_) => is_system || is_owner,
         Body::SetReadMarker(_) | Body::PutElements(_) => is_owner,
-        Body::Notify(_) => is_system,
+        Body::Notify(_) | Body::AddConflict(_) => is_system,
+        Body::ResolveConflict(_) => is_system || is_owner,
         Body::CreateRoom(_)
         | Body::SetInfo(_)
         | Body::SetConfig(_)
@@ -44,9 +45,7 @@ pub(super) fn may_submit(room: &RoomState, owner: &str, actor: &Actor, body: &Bo
         | Body::FollowUser(_)
         | Body::SetStatus(_)
         | Body::FriendNews(_)
-        | Body::FriendStatus(_)
-        | Body::AddConflict(_)
-        | Body::ResolveConflict(_) => false,
+        | Body::FriendStatus(_) => false,
     };
     let full = room.inbox().len() >= limits::FOLLOWINGS;
     match body {
@@ -56,6 +55,11 @@ pub(super) fn may_submit(room: &RoomState, owner: &str, actor: &Actor, body: &Bo
         {
             Err(Code::TooManyRooms.into())
         }
+        // What the server resolves again is settled already; whoever chooses is told.
+        Body::ResolveConflict(resolve) if !is_system => match OpId::parse(resolve.conflict_id.as_ref()) {
+            Ok(id) if room.conflicts().is_open(id) => Ok(()),
+            _ => Err(Code::UnknownConflict.into()),
+        },
         Body::PutElements(put) => room.map().admit(put).map_err(Refusal::from),
         _ => Ok(()),
     }

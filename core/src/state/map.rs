@@ -127,6 +127,18 @@ impl ElementMap {
         put.elements.iter().all(|change| self.meet(self.get(&change.key), change) == Meeting::Known)
     }
 
+    /// The same write in versions that hold over what is there.
+    pub fn restated(&self, put: &v1::PutElements) -> v1::PutElements {
+        let restated = |change: &v1::ElementChange| {
+            let held = self.get(&change.key);
+            let loses = self.meet(held, change) == Meeting::Loses;
+            let version =
+                held.filter(|_| loses).map_or(change.version, |held| held.version.saturating_add(1));
+            v1::ElementChange { version, ..change.clone() }
+        };
+        v1::PutElements { elements: put.elements.iter().map(restated).collect() }
+    }
+
     /// Writes the elements that hold against what is there.
     pub(super) fn put(
         &mut self,

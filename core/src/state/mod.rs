@@ -1,6 +1,7 @@
 //! The fold: a room's log in, its state out.
 
 mod access;
+mod conflicts;
 mod inbox;
 mod map;
 mod members;
@@ -15,6 +16,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 pub use access::{Access, Sanctions};
+pub use conflicts::Conflicts;
 pub use inbox::Inbox;
 pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
@@ -52,6 +54,8 @@ pub enum Change {
     Notified(String),
     /// The register of this key was written, or its place was.
     Element(String),
+    /// Conflicts that wait for a choice: one came, or went.
+    Conflicts,
 }
 
 /// A room's whole state: a deterministic fold of its log.
@@ -69,6 +73,7 @@ pub struct RoomState {
     timeline: Timeline,
     inbox: Inbox,
     map: ElementMap,
+    conflicts: Conflicts,
     /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
     windows: Option<Windows>,
     last_at: Millis,
@@ -88,6 +93,7 @@ impl RoomState {
             access: Access::default(),
             timeline: Timeline::default(),
             inbox: Inbox::default(),
+            conflicts: Conflicts::default(),
             windows: None,
             last_at: Millis(0),
             digest: Digest::default(),
@@ -154,6 +160,11 @@ impl RoomState {
         &self.map
     }
 
+    /// How conflicts are resolved; in an inbox those that wait for a choice.
+    pub fn conflicts(&self) -> &Conflicts {
+        &self.conflicts
+    }
+
     /// The last operations of each client; `None` in replicas.
     pub fn windows(&self) -> Option<&Windows> {
         self.windows.as_ref()
@@ -212,6 +223,22 @@ impl RoomState {
                 self.members.posted(&entry.author, entry.at);
                 self.timeline.append(entry, post, &mut changes);
             }
+            Some(Body::SetConflictMode(set)) => {
+                self.conflicts.set_rule(*set, &mut self.digest);
+                changes.push(Change::Config);
+            }
+            Some(Body::AddConflict(v1::AddConflict { conflict })) => {
+                if let Some(conflict) = conflict
+                    && self.conflicts.add(conflict, &mut self.digest)
+                {
+                    changes.push(Change::Conflicts);
+                }
+            }
+            Some(Body::ResolveConflict(resolve)) => {
+                if self.conflicts.resolve(resolve, &mut self.digest) {
+                    changes.push(Change::Conflicts);
+                }
+            }
             Some(Body::PutElements(put)) => {
                 let by = (entry.seq, entry.author.as_str(), self.last_at);
                 let changed = |key: &str| changes.push(Change::Element(key.into()));
@@ -227,7 +254,6 @@ impl RoomState {
                 | Body::LeaveTeam(_)
                 | Body::AddScore(_)
                 | Body::ResetScores(_)
-                | Body::SetConflictMode(_)
                 | Body::RaiseFoldVersion(_)
                 | Body::RequestFriend(_)
                 | Body::AnswerFriend(_)
@@ -236,9 +262,7 @@ impl RoomState {
                 | Body::FollowUser(_)
                 | Body::SetStatus(_)
                 | Body::FriendNews(_)
-                | Body::FriendStatus(_)
-                | Body::AddConflict(_)
-                | Body::ResolveConflict(_),
+                | Body::FriendStatus(_),
             ) => {}
             Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
             | None => {
@@ -255,6 +279,7 @@ impl RoomState {
     pub fn is_settled(&self, body: &Body) -> bool {
         match body {
             Body::PutElements(put) => self.map.is_settled(put),
+            Body::AddConflict(_) | Body::ResolveConflict(_) => self.conflicts.is_settled(body),
             _ => self.inbox.is_settled(body),
         }
     }
@@ -341,6 +366,8 @@ mod register {
     pub(super) const MUTE: u64 = 21;
     pub(super) const INVITED: u64 = 22;
     pub(super) const PERMISSIONS: u64 = 23;
+    pub(super) const CONFLICT: u64 = 41;
+    pub(super) const CONFLICT_RULE: u64 = 42;
 }
 
 /// Settings are a person's, or the server's, last word; what many draw is merged.

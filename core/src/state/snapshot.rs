@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::{
-    Access, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash, info_hash,
-    rule_of,
+    Access, Conflicts, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash,
+    info_hash, rule_of,
 };
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
@@ -55,6 +55,8 @@ impl RoomState {
             notifications: self.inbox.notifications().cloned().collect(),
             windows: windows.map(Windows::wire).unwrap_or_default(),
             member_count: self.members.len() as u32,
+            conflict_rules: self.conflicts.snapshot().0,
+            conflicts: self.conflicts.snapshot().1,
             elements: self.map.registers().iter().map(|element| v1::Element::clone(element)).collect(),
             departed: self.members.departed(),
             ..Default::default()
@@ -95,7 +97,9 @@ impl RoomState {
         let config = snapshot.config.unwrap_or_default();
         digest.add(config_hash(&config));
         let map = ElementMap::restore(rule_of(&id), snapshot.elements, &mut digest).ok_or(Code::Malformed)?;
+        let conflicts = Conflicts::restore(snapshot.conflict_rules, snapshot.conflicts, &mut digest);
         Ok(RoomState {
+            conflicts: conflicts.ok_or(Code::Malformed)?,
             map,
             id,
             position,

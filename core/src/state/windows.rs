@@ -54,6 +54,12 @@ impl Windows {
         }
     }
 
+    /// Where this operation of this user is in the log, whatever its words.
+    pub fn seq_of(&self, user: &str, op_id: OpId) -> Option<u64> {
+        let window = self.by_client.get(&op_id.client).filter(|window| window.user == user)?;
+        window.recent.iter().find(|recent| recent.counter == op_id.counter).map(|recent| recent.seq)
+    }
+
     pub(super) fn record(&mut self, entry: &Entry) {
         // What the server itself writes is idempotent by its content.
         if entry.author.is_empty() {

@@ -16,6 +16,8 @@ struct Server {
     channels: BTreeMap<(RoomId, ConnId), Tier>,
     connections: BTreeMap<ConnId, Connection>,
     sent: Vec<(ConnId, Frame)>,
+    /// What one room has for another gets lost.
+    loses_deliveries: bool,
 }
 
 impl Server {
@@ -107,6 +109,7 @@ impl Server {
                         }
                     }
                 }
+                Act::Deliver { .. } if self.loses_deliveries => {}
                 Act::Deliver { to, reply, body } => {
                     self.room(&to).deliver(reply, body, now);
                     self.run(&to);
@@ -148,6 +151,56 @@ impl World {
         world.hosts[1].call(|client, now| client.join(&room, now)).unwrap();
         world.settle();
         (world, room)
+    }
+
+    /// The server's process is killed, and is back at once.
+    pub(super) fn kill(&mut self) {
+        self.server.kill();
+        self.hosts.iter_mut().for_each(|host| host.cut(1006));
+    }
+
+    pub(super) fn lose_deliveries(&mut self, lost: bool) {
+        self.server.loses_deliveries = lost;
+    }
+
+    /// Another session takes the place of this host's.
+    pub(super) fn restart(&mut self, index: usize, client: Client) {
+        let (name, now) = (["ada", "bob"][index], self.hosts[index].now);
+        self.hosts[index] = Host { client, now, ..Host::new() };
+        self.begin(index, name);
+    }
+
+    /// Another user takes the place of this host's.
+    pub(super) fn sign_in(&mut self, index: usize, name: &str) {
+        let now = self.hosts[index].now;
+        let client = Client::new(ClientConfig::default(), 77, Millis(now));
+        self.hosts[index] = Host { client, now, ..Host::new() };
+        self.begin(index, name);
+    }
+
+    fn begin(&mut self, index: usize, name: &str) {
+        self.server.now += 1;
+        self.hosts[index].call(|client, now| client.set_token(name, now));
+        self.hosts[index].call(|client, now| client.connect(now));
+        self.connect(index);
+    }
+
+    /// Somebody's operation gets into the log by another node.
+    pub(super) fn write_elsewhere(&mut self, room: &RoomId, author: &str, body: Body) {
+        let (epoch, log) = self.server.logs.get_mut(room).unwrap();
+        let seq = log.len() as u64 + 1;
+        let entry = v1::Entry {
+            seq,
+            op_id: Some(v1::OpId { client: 4_711, counter: seq }),
+            author: author.into(),
+            author_name: author.into(),
+            op: op::encode(body),
+            ..Default::default()
+        };
+        log.push(prost::Message::encode_to_vec(&entry));
+        let head = Position { epoch: *epoch, seq };
+        self.server.room(room).handle_hint(head);
+        self.server.run(room);
     }
 
     pub(super) fn server_delivers(&mut self, to: &RoomId, reply: crate::authority::Reply, body: Body) {

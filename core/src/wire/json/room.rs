@@ -224,5 +224,6 @@ messages! {
         at: Int,
         deadline: Int,
         default_choice: ConflictChoice,
+        choice: ConflictChoice,
     }
 }
