@@ -113,6 +113,7 @@ impl World {
             | Event::Rooms(_)
             | Event::Notified { .. }
             | Event::Signal { .. }
+            | Event::Conflicts
             | Event::Error { .. } => {}
         }
     }
