@@ -32,6 +32,7 @@ pub mod state;
 pub mod text;
 pub mod tier;
 mod time;
+pub mod trace;
 pub mod wire;
 
 pub use delta::{Delta, delta};

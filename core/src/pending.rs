@@ -329,6 +329,13 @@ impl PendingOp {
     }
 }
 
+/// The record without what people wrote; `None` when it can't be read.
+pub(crate) fn redact_record(value: &[u8]) -> Option<Vec<u8>> {
+    let mut stored = StoredOp::decode(value).ok()?;
+    stored.op = crate::trace::redact::message("Op", &stored.op)?;
+    Some(stored.encode_to_vec())
+}
+
 /// A stored operation. Fields are numbered for good, as on the wire.
 #[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
 struct StoredOp {

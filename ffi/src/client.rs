@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use enfilade_core::client::{Client, ClientConfig};
-use enfilade_core::policy::Refusal;
-use enfilade_core::{Millis, RoomId};
+use enfilade_core::client::{self, Answer, ClientConfig};
+use enfilade_core::op::Body;
+use enfilade_core::trace::Session;
+use enfilade_core::{Millis, RoomId, v1};
 
 use crate::input::{from_long, to_long};
 use crate::output::Refused;
@@ -16,13 +17,16 @@ use crate::{FfiError, Input, Notification, Signal, Step};
 pub struct ClientSettings {
     /// Name and version of the app, for the server's log.
     pub agent: String,
+    /// Bytes that a recording of the session may have; none is made without it.
+    #[uniffi(default = None)]
+    pub record: Option<i64>,
 }
 
 /// A client's session, without IO. Its host drives it: it hands in what happens, carries out the effects of each step,
 /// and pulls the views that the step's events name. It may be called from any thread; calls wait for each other.
 #[derive(Debug, uniffi::Object)]
 pub struct EnfiladeClient {
-    core: Mutex<Client>,
+    core: Mutex<Session>,
 }
 
 #[uniffi::export]
@@ -33,44 +37,53 @@ impl EnfiladeClient {
     pub fn new(settings: ClientSettings, seed: i64, now: i64) -> Result<Arc<Self>, FfiError> {
         let config = ClientConfig { agent: settings.agent, ..ClientConfig::default() };
         // Any 64 bits are a seed.
-        let core = Client::new(config, seed as u64, Millis(from_long(now)));
+        let record = settings.record.map(|bytes| from_long(bytes) as usize);
+        let core = Session::new(config, seed as u64, Millis(from_long(now)), record);
         Ok(Arc::new(EnfiladeClient { core: Mutex::new(core) }))
     }
 
     /// Hands in what has happened, and returns what it leads to.
     pub fn handle(&self, input: Input, now: i64) -> Result<Step, FfiError> {
         let mut core = self.lock()?;
-        let made = apply(&mut core, input, Millis(from_long(now)))?;
-        let (room, op_id, refused) = match made {
-            Ok(made) => (made.room, made.op_id, None),
+        let now = Millis(from_long(now));
+        let answer = parse(input)?.map_or(Ok(Answer::Done), |input| core.handle(input, now));
+        let (room, op_id, refused) = match answer {
+            Ok(Answer::Room(room, op_id)) => (Some(room), Some(op_id), None),
+            Ok(Answer::Op(op_id)) => (None, Some(op_id), None),
+            Ok(Answer::Done | Answer::Ops(_) | Answer::Taken(_)) => (None, None, None),
             Err(refusal) => (None, None, Some(Refused::new(refusal.code, refusal.retry_after))),
         };
         Ok(Step {
             effects: std::iter::from_fn(|| core.poll_effect()).map(Into::into).collect(),
             events: std::iter::from_fn(|| core.poll_event()).map(Into::into).collect(),
-            wake_at: core.next_deadline().map(|(at, _)| to_long(at.0)),
+            wake_at: core.client().next_deadline().map(|(at, _)| to_long(at.0)),
             room: room.map(|room| room.to_string()),
             op_id: op_id.map(Into::into),
             refused,
         })
     }
 
+    /// The recording so far, for a bug report; none where none was asked for.
+    pub fn trace(&self) -> Result<Option<Vec<u8>>, FfiError> {
+        Ok(self.lock()?.trace())
+    }
+
     /// Where the connection stands.
     pub fn connection(&self) -> Result<Connection, FfiError> {
-        Ok(self.lock()?.connection().into())
+        Ok(self.lock()?.client().connection().into())
     }
 
     /// A room; none when nothing of it is held.
     pub fn room(&self, room: String) -> Result<Option<Room>, FfiError> {
         let room = RoomId::new(&room)?;
-        Ok(self.lock()?.room(&room).map(Into::into))
+        Ok(self.lock()?.client().room(&room).map(Into::into))
     }
 
     /// Confirmed messages, oldest first, from the one at index `from` on, at most `count`.
     pub fn messages(&self, room: String, from: i64, count: i64) -> Result<Vec<Message>, FfiError> {
         let room = RoomId::new(&room)?;
         let core = self.lock()?;
-        let Some(view) = core.room(&room) else { return Ok(Vec::new()) };
+        let Some(view) = core.client().room(&room) else { return Ok(Vec::new()) };
         let end = from_long(from).saturating_add(from_long(count)).min(view.message_count() as u64);
         let places = from_long(from)..end;
         Ok(places.filter_map(|at| view.message(at as usize)).map(Into::into).collect())
@@ -80,7 +93,7 @@ impl EnfiladeClient {
     pub fn pending(&self, room: String) -> Result<Vec<PendingOp>, FfiError> {
         let room = RoomId::new(&room)?;
         let core = self.lock()?;
-        Ok(core.room(&room).into_iter().flat_map(|view| view.pending()).map(Into::into).collect())
+        Ok(core.client().room(&room).into_iter().flat_map(|view| view.pending()).map(Into::into).collect())
     }
 
     /// Members of an Active room, ascending by id, from the one at index `from` on, at most `count`.
@@ -88,93 +101,77 @@ impl EnfiladeClient {
         let room = RoomId::new(&room)?;
         let (from, count) = (from_long(from) as usize, from_long(count) as usize);
         let core = self.lock()?;
-        let members = core.room(&room).into_iter().flat_map(|view| view.members());
+        let members = core.client().room(&room).into_iter().flat_map(|view| view.members());
         Ok(members.skip(from).take(count).map(Into::into).collect())
     }
 
     /// The room list, the last active first.
     pub fn rooms(&self) -> Result<Vec<RoomRow>, FfiError> {
-        Ok(self.lock()?.rooms().into_iter().map(Into::into).collect())
+        Ok(self.lock()?.client().rooms().into_iter().map(Into::into).collect())
     }
 
     /// The latest signals of others in a room that count: cursors, who is typing.
     pub fn signals(&self, room: String) -> Result<Vec<Signal>, FfiError> {
-        Ok(self.lock()?.signals(&RoomId::new(&room)?).cloned().map(Into::into).collect())
+        Ok(self.lock()?.client().signals(&RoomId::new(&room)?).cloned().map(Into::into).collect())
     }
 
     /// What the user was told of in their inbox, oldest first.
     pub fn notifications(&self) -> Result<Vec<Notification>, FfiError> {
-        Ok(self.lock()?.notifications().map(Into::into).collect())
+        Ok(self.lock()?.client().notifications().map(Into::into).collect())
     }
 }
 
 impl EnfiladeClient {
-    fn lock(&self) -> Result<MutexGuard<'_, Client>, FfiError> {
+    fn lock(&self) -> Result<MutexGuard<'_, Session>, FfiError> {
         self.core.lock().map_err(|_| FfiError::Broken)
     }
 }
 
-/// What a command has made.
-#[derive(Default)]
-struct Made {
-    room: Option<RoomId>,
-    op_id: Option<enfilade_core::OpId>,
-}
-
-impl Made {
-    fn op(op_id: enfilade_core::OpId) -> Made {
-        Made { room: None, op_id: Some(op_id) }
-    }
-}
-
-/// Fails when an argument is not what it should be. A command that is refused is an outcome, not a failure.
-fn apply(core: &mut Client, input: Input, now: Millis) -> Result<Result<Made, Refusal>, FfiError> {
-    match input {
-        Input::Connected { generation } => core.handle_connected(from_long(generation), now),
-        Input::Frame { generation, bytes } => core.handle_frame(from_long(generation), &bytes, now),
+/// Fails when an argument is not what it should be. A command that is refused is an outcome, not a failure. `None` for
+/// what is only a look at what there is.
+fn parse(input: Input) -> Result<Option<client::Input>, FfiError> {
+    use client::Input as Core;
+    let submit = |room: String, body: Body| Ok::<_, FfiError>(Core::Submit(RoomId::new(&room)?, body));
+    Ok(Some(match input {
+        Input::Connected { generation } => Core::Connected { generation: from_long(generation) },
+        Input::Frame { generation, bytes } => Core::Frame { generation: from_long(generation), bytes },
         Input::Disconnected { generation, code, reason } => {
             let code = u16::try_from(code).unwrap_or(ABNORMAL);
-            core.handle_disconnected(from_long(generation), code, &reason, now);
+            Core::Disconnected { generation: from_long(generation), code, reason }
         }
-        Input::Loaded { key, record } => core.handle_loaded(&key, record.as_deref(), now),
-        Input::Timeout => core.handle_timeout(now),
-        Input::Network { state } => core.handle_network(state.into(), now),
-        Input::SetToken { token } => core.set_token(&token, now),
-        Input::Connect => core.connect(now),
-        Input::Disconnect => core.disconnect(now),
-        Input::Logout => core.logout(now),
-        Input::Acquire { room } => core.acquire(&RoomId::new(&room)?, now),
-        Input::Release { room } => core.release(&RoomId::new(&room)?, now),
-        Input::SetTier { room, tier } => core.set_tier(&RoomId::new(&room)?, tier.into(), now),
-        Input::WatchRooms { watching } => core.watch_rooms(watching, now),
+        Input::Loaded { key, record } => Core::Loaded { key, record },
+        Input::Timeout => Core::Timeout,
+        Input::Network { state } => Core::Network(state.into()),
+        Input::SetToken { token } => Core::SetToken(token),
+        Input::Connect => Core::Connect,
+        Input::Disconnect => Core::Disconnect,
+        Input::Logout => Core::Logout,
+        Input::Acquire { room } => Core::Acquire(RoomId::new(&room)?),
+        Input::Release { room } => Core::Release(RoomId::new(&room)?),
+        Input::SetTier { room, tier } => Core::SetTier(RoomId::new(&room)?, tier.into()),
+        Input::WatchRooms { watching } => Core::WatchRooms(watching),
         Input::CreateRoom { name, visibility, topic } => {
-            let made = core.create_room(&name, visibility.into(), &topic, now);
-            return Ok(made.map(|(room, op_id)| Made { room: Some(room), op_id: Some(op_id) }));
+            Core::CreateRoom { name, visibility: visibility.into(), topic }
         }
-        Input::Join { room } => return Ok(core.join(&RoomId::new(&room)?, now).map(Made::op)),
-        Input::Leave { room } => return Ok(core.leave(&RoomId::new(&room)?, now).map(Made::op)),
+        Input::Join { room } => submit(room, Body::Join(v1::Join {}))?,
+        Input::Leave { room } => submit(room, Body::Leave(v1::Leave {}))?,
         Input::Post { room, text, mentions } => {
-            return Ok(core.post(&RoomId::new(&room)?, &text, mentions, now).map(Made::op));
+            submit(room, Body::PostMessage(v1::PostMessage { text, mentions, ..Default::default() }))?
         }
-        Input::MarkRead { room } => core.mark_read(&RoomId::new(&room)?, now),
-        Input::Cancel { op_id } => {
-            let cancelled = core.cancel(op_id.try_into()?, now);
-            return Ok(cancelled.map(|()| Made::default()).map_err(Refusal::from));
-        }
+        Input::MarkRead { room } => Core::MarkRead(RoomId::new(&room)?),
+        Input::Cancel { op_id } => Core::Cancel(op_id.try_into()?),
         Input::LoadOlder { room, limit } => {
-            core.load_older(&RoomId::new(&room)?, usize::try_from(limit).unwrap_or(0), now);
+            Core::LoadOlder(RoomId::new(&room)?, u32::try_from(limit).unwrap_or(0))
         }
         Input::Signal { room, class, kind, key, payload } => {
-            let taken = core.signal(&RoomId::new(&room)?, class.into(), &kind, &key, &payload, now);
-            return Ok(taken.map(|_| Made::default()).map_err(Refusal::from));
+            Core::Signal { room: RoomId::new(&room)?, class: class.into(), kind, key, payload }
         }
-        Input::SetDraft { room, text } => core.set_draft(&RoomId::new(&room)?, &text),
+        Input::SetDraft { room, text } => Core::SetDraft(RoomId::new(&room)?, text),
         Input::Restore { records } => {
-            core.restore(records.into_iter().map(|record| (record.key, record.value)), now);
+            Core::Restore(records.into_iter().map(|record| (record.key, record.value)).collect())
         }
-        Input::Poll => {}
-    }
-    Ok(Ok(Made::default()))
+        Input::Poll => return Ok(None),
+    }))
 }
 
 /// The close code of connections that have none.
@@ -188,7 +185,7 @@ mod tests {
     use crate::{Effect, Event, RoomChange, RoomVisibility};
 
     fn client() -> Arc<EnfiladeClient> {
-        EnfiladeClient::new(ClientSettings { agent: "test".into() }, -1, 1_000).unwrap()
+        EnfiladeClient::new(ClientSettings { agent: "test".into(), record: None }, -1, 1_000).unwrap()
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub use prost;
 
 mod code;
 pub mod compact;
+pub mod schema;
 
 /// Protocol versions are `major * 1000 + minor`; this is the oldest that this build speaks.
 pub const VERSION_MIN: u32 = 1000;

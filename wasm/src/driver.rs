@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use enfilade_core::SUBPROTOCOL_BINARY;
-use enfilade_core::client::{Client, Effect};
+use enfilade_core::client::{Answer, Client, Effect, Input};
+use enfilade_core::policy::Refusal;
+use enfilade_core::trace::Session;
 use futures::{Sink, StreamExt};
 use gloo_net::websocket::futures::WebSocket;
 use gloo_net::websocket::{Message, State, WebSocketError};
@@ -35,7 +37,7 @@ const ABNORMAL: u16 = 1006;
 /// woken in a task of its own, and takes what has changed.
 pub(crate) struct Driver {
     /// `None` once disposed of.
-    client: RefCell<Option<Client>>,
+    session: RefCell<Option<Session>>,
     drained: RefCell<Drained>,
     clock: Clock,
     url: String,
@@ -54,13 +56,13 @@ impl Driver {
     pub(crate) fn new(
         url: String,
         wake: js_sys::Function,
-        client: impl FnOnce(&Clock) -> Client,
+        session: impl FnOnce(&Clock) -> Session,
     ) -> Rc<Driver> {
         Rc::new_cyclic(|this: &Weak<Driver>| {
             let clock = Clock::default();
             let driver = this.clone();
             Driver {
-                client: RefCell::new(Some(client(&clock))),
+                session: RefCell::new(Some(session(&clock))),
                 drained: RefCell::default(),
                 clock,
                 url,
@@ -69,7 +71,7 @@ impl Driver {
                 on_timer: Closure::new(move || {
                     if let Some(driver) = driver.upgrade() {
                         driver.timer.take();
-                        driver.take_in(|client, now| client.handle_timeout(now));
+                        driver.take_in(Input::Timeout);
                     }
                 }),
                 wake,
@@ -79,20 +81,22 @@ impl Driver {
         })
     }
 
-    /// Runs a command of the app's, which drains what comes of it.
-    pub(crate) fn command<T>(
-        &self,
-        command: impl FnOnce(&mut Client, enfilade_core::Millis) -> T,
-    ) -> Result<T, Disposed> {
+    /// Hands in what the app wants, which drains what comes of it.
+    pub(crate) fn handle(&self, input: Input) -> Result<Result<Answer, Refusal>, Disposed> {
         let now = self.clock.now();
-        let answer = command(self.client.borrow_mut().as_mut().ok_or(Disposed)?, now);
+        let answer = self.session.borrow_mut().as_mut().ok_or(Disposed)?.handle(input, now);
         self.pump();
         Ok(answer)
     }
 
+    /// The recording so far, if one was asked for.
+    pub(crate) fn trace(&self) -> Result<Option<Vec<u8>>, Disposed> {
+        Ok(self.session.borrow_mut().as_mut().ok_or(Disposed)?.trace())
+    }
+
     /// Reads from the client.
     pub(crate) fn read<T>(&self, view: impl FnOnce(&Client) -> T) -> Result<T, Disposed> {
-        Ok(view(self.client.borrow().as_ref().ok_or(Disposed)?))
+        Ok(view(self.session.borrow().as_ref().ok_or(Disposed)?.client()))
     }
 
     /// What has come out since the last time.
@@ -104,8 +108,8 @@ impl Driver {
 
     /// Ends everything. Doing it again does nothing.
     pub(crate) fn dispose(&self) {
-        let client = self.client.take();
-        drop(client);
+        let session = self.session.take();
+        drop(session);
         if let Some((_, timer)) = self.timer.take() {
             clear_timeout(&timer);
         }
@@ -116,8 +120,8 @@ impl Driver {
     }
 
     /// Hands in what came by itself, and wakes the app if there is something to see.
-    fn take_in(&self, input: impl FnOnce(&mut Client, enfilade_core::Millis)) {
-        if self.command(input).is_err() || self.drained.borrow().is_empty() || self.is_waking.replace(true) {
+    fn take_in(&self, input: Input) {
+        if self.handle(input).is_err() || self.drained.borrow().is_empty() || self.is_waking.replace(true) {
             return;
         }
         let this = self.this.clone();
@@ -141,17 +145,17 @@ impl Driver {
                 Effect::Load { key } => self.drained.borrow_mut().load(key),
             }
         }
-        let mut client = self.client.borrow_mut();
-        let Some(client) = client.as_mut() else { return };
+        let mut session = self.session.borrow_mut();
+        let Some(session) = session.as_mut() else { return };
         let mut drained = self.drained.borrow_mut();
-        while let Some(event) = client.poll_event() {
+        while let Some(event) = session.poll_event() {
             drained.event(event);
         }
-        self.set_timer(client.next_deadline().map(|(due, _)| due.0));
+        self.set_timer(session.client().next_deadline().map(|(due, _)| due.0));
     }
 
     fn next_effect(&self) -> Option<Effect> {
-        self.client.borrow_mut().as_mut()?.poll_effect()
+        self.session.borrow_mut().as_mut()?.poll_effect()
     }
 
     fn set_timer(&self, due: Option<u64>) {
@@ -181,9 +185,8 @@ impl Driver {
             // finished asking.
             None => spawn_local(async move {
                 if let Some(driver) = this.upgrade() {
-                    driver.take_in(|client, now| {
-                        client.handle_disconnected(generation, ABNORMAL, "the socket can't be opened", now);
-                    });
+                    let reason = "the socket can't be opened".into();
+                    driver.take_in(Input::Disconnected { generation, code: ABNORMAL, reason });
                 }
             }),
         }
@@ -216,28 +219,22 @@ fn close(socket: &web_sys::WebSocket, code: u16, reason: &str) {
 
 /// Carries what comes from one socket to the core, until it is closed or nobody is there any more.
 async fn read(driver: Weak<Driver>, generation: u64, mut socket: WebSocket) {
-    let hand_in = |input: &mut dyn FnMut(&mut Client, enfilade_core::Millis)| {
+    let hand_in = |input: Input| {
         let driver = driver.upgrade();
         driver.map(|driver| driver.take_in(input)).is_some()
     };
     let _ = poll_fn(|context| Pin::new(&mut socket).poll_ready(context)).await;
     let is_open = matches!(socket.state(), State::Open);
-    if is_open && !hand_in(&mut |client, now| client.handle_connected(generation, now)) {
+    if is_open && !hand_in(Input::Connected { generation }) {
         return;
     }
     while let Some(received) = socket.next().await {
         let goes_on = match received {
-            Ok(Message::Bytes(bytes)) => {
-                hand_in(&mut |client, now| client.handle_frame(generation, &bytes, now))
-            }
+            Ok(Message::Bytes(bytes)) => hand_in(Input::Frame { generation, bytes }),
             // Text has no place in the binary protocol; the core counts it as what it is.
-            Ok(Message::Text(text)) => {
-                hand_in(&mut |client, now| client.handle_frame(generation, text.as_bytes(), now))
-            }
+            Ok(Message::Text(text)) => hand_in(Input::Frame { generation, bytes: text.into_bytes() }),
             Err(WebSocketError::ConnectionClose(event)) => {
-                hand_in(&mut |client, now| {
-                    client.handle_disconnected(generation, event.code, &event.reason, now);
-                });
+                hand_in(Input::Disconnected { generation, code: event.code, reason: event.reason });
                 false
             }
             // The close event follows.

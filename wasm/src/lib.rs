@@ -10,9 +10,10 @@ mod rows;
 
 use std::rc::Rc;
 
-use enfilade_core::client::{Client, ClientConfig, Network, RoomView};
+use enfilade_core::client::{Answer as Made, Client, ClientConfig, Input, Network, RoomView};
 use enfilade_core::op::Body;
 use enfilade_core::policy::Refusal;
+use enfilade_core::trace::Session;
 use enfilade_core::{ClientId, Code, OpId, RoomId, Tier, v1};
 use js_sys::{Array, Function, Uint8Array};
 use serde::Serialize;
@@ -58,6 +59,7 @@ impl EnfiladeCore {
         cached_for: Option<f64>,
         cached_rooms: Option<f64>,
         active_grace: Option<f64>,
+        record: Option<f64>,
         wake: Function,
     ) -> Answer<EnfiladeCore> {
         let seed = seed()?;
@@ -71,7 +73,8 @@ impl EnfiladeCore {
             active_grace: or(active_grace, defaults.active_grace),
             ..defaults
         };
-        let driver = Driver::new(url, wake, |clock| Client::new(config, seed, clock.now()));
+        let record = record.map(|bytes| bytes as usize);
+        let driver = Driver::new(url, wake, |clock| Session::new(config, seed, clock.now(), record));
         Ok(EnfiladeCore { driver })
     }
 
@@ -82,28 +85,27 @@ impl EnfiladeCore {
             Some((record.get(0).as_string()?, value.to_vec()))
         });
         let records: Vec<(String, Vec<u8>)> = records.collect();
-        self.driver.command(|client, now| client.restore(records, now)).map_err(disposed)
+        self.tell(Input::Restore(records))
     }
 
     pub fn loaded(&self, key: String, record: Option<Vec<u8>>) -> Answer<()> {
-        let hand_in = |client: &mut Client, now| client.handle_loaded(&key, record.as_deref(), now);
-        self.driver.command(hand_in).map_err(disposed)
+        self.tell(Input::Loaded { key, record })
     }
 
-    pub fn set_token(&self, token: &str) -> Answer<()> {
-        self.driver.command(|client, now| client.set_token(token, now)).map_err(disposed)
+    pub fn set_token(&self, token: String) -> Answer<()> {
+        self.tell(Input::SetToken(token))
     }
 
     pub fn connect(&self) -> Answer<()> {
-        self.driver.command(Client::connect).map_err(disposed)
+        self.tell(Input::Connect)
     }
 
     pub fn disconnect(&self) -> Answer<()> {
-        self.driver.command(Client::disconnect).map_err(disposed)
+        self.tell(Input::Disconnect)
     }
 
     pub fn logout(&self) -> Answer<()> {
-        self.driver.command(Client::logout).map_err(disposed)
+        self.tell(Input::Logout)
     }
 
     pub fn dispose(&self) {
@@ -117,31 +119,27 @@ impl EnfiladeCore {
             2 => Network::Foreground,
             _ => Network::Background,
         };
-        self.driver.command(|client, now| client.handle_network(network, now)).map_err(disposed)
+        self.tell(Input::Network(network))
     }
 
     pub fn acquire(&self, room: &str) -> Answer<()> {
-        let room = room_id(room)?;
-        self.driver.command(|client, now| client.acquire(&room, now)).map_err(disposed)
+        self.tell(Input::Acquire(room_id(room)?))
     }
 
     pub fn release(&self, room: &str) -> Answer<()> {
-        let room = room_id(room)?;
-        self.driver.command(|client, now| client.release(&room, now)).map_err(disposed)
+        self.tell(Input::Release(room_id(room)?))
     }
 
     pub fn set_tier(&self, room: &str, tier: u8) -> Answer<()> {
         let room = room_id(room)?;
         let tier = Tier::ALL.get(usize::from(tier)).copied().ok_or_else(|| refused(Code::InvalidRequest))?;
-        self.driver.command(|client, now| client.set_tier(&room, tier, now)).map_err(disposed)
+        self.tell(Input::SetTier(room, tier))
     }
 
-    pub fn create_room(&self, name: &str, topic: &str, visibility: u8) -> Answer<String> {
+    pub fn create_room(&self, name: String, topic: String, visibility: u8) -> Answer<String> {
         let visibility =
             v1::Visibility::try_from(i32::from(visibility)).map_err(|_| refused(Code::InvalidRequest))?;
-        let created = self.driver.command(|client, now| client.create_room(name, visibility, topic, now));
-        let (room, _) = created.map_err(disposed)?.map_err(refusal)?;
-        Ok(room.to_string())
+        self.make(Input::CreateRoom { name, visibility, topic })
     }
 
     pub fn join(&self, room: &str) -> Answer<String> {
@@ -158,36 +156,35 @@ impl EnfiladeCore {
 
     pub fn cancel(&self, op: &str) -> Answer<bool> {
         let op = op_id(op).ok_or_else(|| refused(Code::InvalidRequest))?;
-        let cancelled = self.driver.command(|client, now| client.cancel(op, now)).map_err(disposed)?;
-        Ok(cancelled.is_ok())
+        Ok(self.driver.handle(Input::Cancel(op)).map_err(disposed)?.is_ok())
     }
 
     pub fn mark_read(&self, room: &str) -> Answer<()> {
-        let room = room_id(room)?;
-        self.driver.command(|client, now| client.mark_read(&room, now)).map_err(disposed)
+        self.tell(Input::MarkRead(room_id(room)?))
     }
 
     pub fn load_older(&self, room: &str, limit: u32) -> Answer<()> {
-        let room = room_id(room)?;
-        self.driver.command(|client, now| client.load_older(&room, limit as usize, now)).map_err(disposed)?;
-        Ok(())
+        self.tell(Input::LoadOlder(room_id(room)?, limit))
     }
 
-    pub fn set_draft(&self, room: &str, text: &str) -> Answer<()> {
-        let room = room_id(room)?;
-        self.driver.command(|client, _| client.set_draft(&room, text)).map_err(disposed)
+    pub fn set_draft(&self, room: &str, text: String) -> Answer<()> {
+        self.tell(Input::SetDraft(room_id(room)?, text))
     }
 
     /// 0 latest, 1 timed, 2 release. Whether it was taken.
-    pub fn signal(&self, room: &str, class: u8, kind: &str, key: &str, payload: &[u8]) -> Answer<bool> {
+    pub fn signal(&self, room: &str, class: u8, kind: String, key: String, payload: Vec<u8>) -> Answer<bool> {
         let room = room_id(room)?;
         let class = v1::SignalClass::try_from(i32::from(class)).map_err(|_| refused(Code::InvalidRequest))?;
-        let taken = self.driver.command(|client, now| client.signal(&room, class, kind, key, payload, now));
-        taken.map_err(disposed)?.map_err(refused)
+        Ok(self.ask(Input::Signal { room, class, kind, key, payload })? == Made::Taken(true))
     }
 
     pub fn watch_rooms(&self, on: bool) -> Answer<()> {
-        self.driver.command(|client, now| client.watch_rooms(on, now)).map_err(disposed)
+        self.tell(Input::WatchRooms(on))
+    }
+
+    /// Empty where no recording was asked for.
+    pub fn trace(&self) -> Answer<Vec<u8>> {
+        Ok(self.driver.trace().map_err(disposed)?.unwrap_or_default())
     }
 
     pub fn drain(&self) -> Answer<JsValue> {
@@ -261,10 +258,25 @@ impl EnfiladeCore {
         self.read(|client| view(client, client.room(&room)))
     }
 
+    fn ask(&self, input: Input) -> Answer<Made> {
+        self.driver.handle(input).map_err(disposed)?.map_err(refusal)
+    }
+
+    fn tell(&self, input: Input) -> Answer<()> {
+        self.ask(input).map(drop)
+    }
+
+    /// The name of what an input has made.
+    fn make(&self, input: Input) -> Answer<String> {
+        Ok(match self.ask(input)? {
+            Made::Room(room, _) => room.to_string(),
+            Made::Op(op) => op.to_string(),
+            Made::Done | Made::Ops(_) | Made::Taken(_) => String::new(),
+        })
+    }
+
     fn submit(&self, room: &str, body: Body) -> Answer<String> {
-        let room = room_id(room)?;
-        let submitted = self.driver.command(|client, now| client.submit(&room, body, now));
-        Ok(submitted.map_err(disposed)?.map_err(refusal)?.to_string())
+        self.make(Input::Submit(room_id(room)?, body))
     }
 }
 

@@ -50,14 +50,14 @@ impl Page {
         let wake = Closure::<dyn FnMut()>::new(move || *woken.borrow_mut() += 1);
         let function: Function = wake.as_ref().clone().unchecked_into();
         let (url, agent) = ("ws://server.test/ws".into(), "test".into());
-        let core = EnfiladeCore::new(url, agent, None, None, None, None, function).unwrap();
+        let core = EnfiladeCore::new(url, agent, None, None, None, None, None, function).unwrap();
         Page { core: Rc::new(core), wakes, _wake: wake }
     }
 
     /// Connected and welcomed, with a room of three messages open.
     async fn online() -> Page {
         let page = Page::new();
-        page.core.set_token("a token").unwrap();
+        page.core.set_token("a token".into()).unwrap();
         page.core.acquire("lobby").unwrap();
         page.core.connect().unwrap();
         page.socket().opens();
@@ -261,14 +261,14 @@ async fn garbage_and_text_do_no_harm() {
     turn().await;
     assert_eq!(page.texts(), ["one", "two", "three"]);
     page.core.drain().unwrap();
-    page.core.set_draft("lobby", "still there").unwrap();
+    page.core.set_draft("lobby", "still there".into()).unwrap();
     assert_eq!(get(&page.core.room("lobby").unwrap(), "draft").as_string().unwrap(), "still there");
 }
 
 #[wasm_bindgen_test]
 async fn records_come_out_and_are_taken_back() {
     let page = Page::new();
-    let room = page.core.create_room("Mine", "", 0).unwrap();
+    let room = page.core.create_room("Mine".into(), String::new(), 0).unwrap();
     page.core.post(&room, "kept".into(), Vec::new()).unwrap();
     let drained = page.core.drain().unwrap();
     let records: Array = get(&drained, "records").into();
@@ -304,8 +304,14 @@ fn what_can_not_be_is_refused_with_its_code() {
     let page = Page::new();
     assert_eq!(code(page.core.acquire("not an id").unwrap_err()), Code::InvalidRoomId.number());
     assert_eq!(code(page.core.post("a", " ".into(), Vec::new()).unwrap_err()), Code::InvalidText.number());
-    assert_eq!(code(page.core.create_room("", "", 0).unwrap_err()), Code::InvalidName.number());
-    assert_eq!(code(page.core.create_room("x", "", 9).unwrap_err()), Code::InvalidRequest.number());
+    assert_eq!(
+        code(page.core.create_room("".into(), String::new(), 0).unwrap_err()),
+        Code::InvalidName.number()
+    );
+    assert_eq!(
+        code(page.core.create_room("x".into(), String::new(), 9).unwrap_err()),
+        Code::InvalidRequest.number()
+    );
     assert_eq!(code(page.core.set_tier("a", 7).unwrap_err()), Code::InvalidRequest.number());
     assert!(!page.core.cancel("1-1").unwrap());
     assert_eq!(code(page.core.cancel("x").unwrap_err()), Code::InvalidRequest.number());

@@ -88,6 +88,7 @@ export class LiveClient implements Client {
       options.cachedFor,
       options.cachedRooms,
       options.activeGrace ?? ACTIVE_GRACE_MS,
+      options.record,
       () => this.#schedule.paced(),
     );
     this.connection = this.#connection = new Pulled(NOT_CONNECTED, (before) => this.#pullConnection(before));
@@ -166,6 +167,11 @@ export class LiveClient implements Client {
   readonly traffic = (): Traffic => {
     const [bytesIn = 0, bytesOut = 0, framesIn = 0, framesOut = 0] = this.run((core) => core.traffic());
     return { bytesIn, bytesOut, framesIn, framesOut };
+  };
+
+  readonly trace = (): Uint8Array | undefined => {
+    const trace = this.read<Uint8Array | undefined>(undefined, (core) => core.trace());
+    return trace?.length ? trace : undefined;
   };
 
   readonly on = <Name extends keyof ClientEvents>(

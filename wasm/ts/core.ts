@@ -93,6 +93,8 @@ export interface Core {
   /** 0 latest, 1 timed, 2 release. Whether it was taken. */
   signal(room: string, signalClass: number, kind: string, key: string, payload: Uint8Array): boolean;
   watch_rooms(on: boolean): void;
+  /** The recording so far; empty where none was asked for. */
+  trace(): Uint8Array;
   drain(): Drained;
   connection(): Numbered<ConnectionSnapshot>;
   /** Bytes in and out, frames in and out. */
@@ -126,5 +128,6 @@ export type MakeCore = (
   cachedFor: number | undefined,
   cachedRooms: number | undefined,
   activeGrace: number | undefined,
+  record: number | undefined,
   wake: () => void,
 ) => Core;

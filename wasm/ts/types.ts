@@ -335,6 +335,11 @@ export interface ClientOptions {
   readonly cachedRooms?: number;
   /** How long a room that nobody holds stays Active, so that a view that is torn down and built up again costs nothing; 150 unless given. */
   readonly activeGrace?: number;
+  /**
+   * Bytes that a recording of the session may have, which {@link Client.trace} gives out; none is made unless given.
+   * It holds everything, tokens too: `redactTrace` of `enfilade/testing` takes out what people wrote.
+   */
+  readonly record?: number;
 }
 
 /** What a client tells besides its state. */
@@ -393,6 +398,8 @@ export interface Client {
   readonly disposed: boolean;
   /** What went over the socket so far. */
   traffic(): Traffic;
+  /** The recording so far, for a bug report; `undefined` unless {@link ClientOptions.record} was given. */
+  trace(): Uint8Array | undefined;
   /** Calls `listener` for each event of that name. */
   on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void;
 }

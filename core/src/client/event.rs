@@ -7,7 +7,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use crate::{Code, OpId, RoomId, v1};
 
 /// What the host does for the client. In the order in which they come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Effect {
     /// Open a WebSocket, and hand in what becomes of it under this number.
     Connect {
@@ -46,7 +46,7 @@ pub enum Effect {
 }
 
 /// What has changed. The state has advanced before an event says so; views are read when it comes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Event {
     /// The connection's view has changed.
     Connection,
@@ -109,7 +109,7 @@ pub enum Event {
 }
 
 /// What has changed in a room's view.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RoomChange {
     /// Everything: read the whole view again.
     Reset,
@@ -140,7 +140,7 @@ pub enum RoomChange {
 }
 
 /// Why the client wants to be called. See [`Client::next_deadline`](super::Client::next_deadline).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The back-off ends: connect again.
     Reconnect,

@@ -8,6 +8,7 @@ mod connection;
 mod content;
 mod elements;
 mod event;
+mod input;
 mod list;
 mod persist;
 mod queue;
@@ -22,6 +23,8 @@ use alloc::vec::Vec;
 pub use config::ClientConfig;
 pub use connection::Counters;
 pub use event::{Effect, Event, Network, RoomChange, Timer};
+pub use input::{Answer, Input};
+pub(crate) use persist::redact_record;
 pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
 

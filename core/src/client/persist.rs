@@ -14,6 +14,7 @@ use super::view::Synced;
 use super::{Client, Effect, Event, RoomChange, User};
 use crate::op::Body;
 use crate::pending::{self, Counter, Pending, PendingOp};
+use crate::state::{RoomState, SnapshotFor};
 use crate::tier::{Tier, TierReason};
 use crate::{ClientId, Code, Millis, Position, RoomId, UserId, compress, v1};
 
@@ -56,6 +57,33 @@ struct StoredRoom {
     digest: u64,
     #[prost(string, tag = "7")]
     scroll: String,
+}
+
+/// A record without what people wrote; `None` when it can't be read.
+pub(crate) fn redact_record(key: &str, value: &[u8]) -> Option<Vec<u8>> {
+    use crate::trace::redact;
+    if key == META {
+        let mut meta = StoredMeta::decode(value).ok()?;
+        meta.user_name = redact::text(&meta.user_name);
+        Some(meta.encode_to_vec())
+    } else if key.starts_with(OP) {
+        pending::redact_record(value)
+    } else if let Some(id) = key.strip_prefix(SNAPSHOT) {
+        let id = RoomId::new(id).ok()?;
+        let stored = compress::read(&id, value).ok()?;
+        let snapshot =
+            compress::open(&id, &stored).ok()?.snapshot(SnapshotFor::Client { messages: usize::MAX });
+        let bytes = redact::message("RoomSnapshot", &snapshot.encode_to_vec())?;
+        let snapshot = v1::RoomSnapshot::decode(&bytes[..]).ok()?;
+        let state = RoomState::restore(id, snapshot, false).ok()?;
+        Some(compress::pack(&state, stored.user_count).encode_to_vec())
+    } else {
+        let mut room = StoredRoom::decode(value).ok()?;
+        let summary = room.summary.map(|summary| redact::message("RoomSummary", &summary.encode_to_vec()));
+        room.summary = summary.map(|bytes| v1::RoomSummary::decode(&bytes?[..]).ok()).unwrap_or_default();
+        room.draft = redact::text(&room.draft);
+        Some(room.encode_to_vec())
+    }
 }
 
 impl Client {

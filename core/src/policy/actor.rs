@@ -59,7 +59,7 @@ impl Actor {
 }
 
 /// Why an operation is not allowed, and when it would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// The reason.
     pub code: Code,

@@ -225,6 +225,10 @@ export class FakeCore implements Core {
   connection(): Numbered<ConnectionSnapshot> {
     return { ...this.#connection };
   }
+  trace(): Uint8Array {
+    return new Uint8Array();
+  }
+
   traffic(): Float64Array {
     return Float64Array.of(10, 20, 1, 2);
   }
