@@ -1,7 +1,11 @@
 #![doc = include_str!("../docs/merge.md")]
 
+mod map;
+mod timeline;
 mod vector;
 
+pub use map::{Person, maps, people, rooms};
+pub use timeline::{Merged, Stamp, Stamped, timelines};
 pub use vector::{Causality, VersionVector};
 
 use crate::v1::{ConflictMode, ConflictType};
@@ -14,3 +18,6 @@ pub fn default_mode(of: ConflictType) -> ConflictMode {
         ConflictType::Unspecified => ConflictMode::ServerWins,
     }
 }
+
+#[cfg(test)]
+mod tests;
