@@ -16,6 +16,7 @@ pub mod conflict;
 mod delta;
 mod digest;
 mod entry;
+pub mod fractional_index;
 mod id;
 pub mod limits;
 mod long;

@@ -85,7 +85,7 @@ pub fn timelines<T: Stamped>(stretches: Vec<Vec<T>>) -> Merged<T> {
         }
     }
     // Finds the stretches that are in order already, and merges those.
-    stamps.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+    stamps.sort_by_key(|(stamp, _)| order(stamp));
     let gaps = gaps(&stamps);
     let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
     let messages = stamps.iter().filter_map(|(_, index)| all.get_mut(*index as usize)?.take()).collect();
