@@ -61,6 +61,10 @@ pub const MEMBERS: usize = 10_000;
 pub const SANCTIONS: usize = 10_000;
 /// Users invited who have not joined.
 pub const INVITED: usize = 1_000;
+/// Users of whom an inbox knows something: friends, requests, blocks, follows. It travels whole.
+pub const CONTACTS: usize = 2_000;
+/// Friends, together with users asked to be; and as many who ask. Each is told of a status.
+pub const FRIENDS: usize = 500;
 /// Users who have left and whose slow mode is remembered.
 pub const DEPARTED: usize = 1_000;
 /// Badges of a member: what fits beside a name.

@@ -73,7 +73,15 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::Mute(_)
         | Body::Invite(_)
         | Body::SetBadges(_)
-        | Body::SetPermissions(_) => people::check(body),
+        | Body::SetPermissions(_)
+        | Body::RequestFriend(_)
+        | Body::AnswerFriend(_)
+        | Body::RemoveFriend(_)
+        | Body::BlockUser(_)
+        | Body::FollowUser(_)
+        | Body::SetStatus(_)
+        | Body::FriendNews(_)
+        | Body::FriendStatus(_) => people::check(body),
         Body::SetConflictMode(set) => {
             let known = set.conflict_type() != v1::ConflictType::Unspecified
                 && v1::ConflictMode::try_from(set.mode).is_ok()
@@ -102,15 +110,7 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::LeaveTeam(_)
         | Body::AddScore(_)
         | Body::ResetScores(_)
-        | Body::RaiseFoldVersion(_)
-        | Body::RequestFriend(_)
-        | Body::AnswerFriend(_)
-        | Body::RemoveFriend(_)
-        | Body::BlockUser(_)
-        | Body::FollowUser(_)
-        | Body::SetStatus(_)
-        | Body::FriendNews(_)
-        | Body::FriendStatus(_) => Err(Code::InvalidOp),
+        | Body::RaiseFoldVersion(_) => Err(Code::InvalidOp),
     }
 }
 

@@ -27,6 +27,7 @@ impl Waiting {
     pub(super) fn is_of(&self, of: ConnId) -> bool {
         match self {
             Waiting::SetTier(conn, ..) | Waiting::History(conn, ..) => *conn == of,
+            Waiting::AskFollows(..) => false,
         }
     }
 }
@@ -131,8 +132,11 @@ impl Authority {
             match waiting {
                 Waiting::SetTier(conn, ..) => self.refuse(conn, code, 0),
                 Waiting::History(conn, _, request) => self.refuse(conn, code, request.request_id),
+                // Whoever asks does not wait for long.
+                Waiting::AskFollows(..) => {}
             }
         }
+        self.queue.extend(self.followers.take_waiting());
         self.refuse_queue(code);
     }
 
@@ -145,6 +149,7 @@ impl Authority {
             match waiting {
                 Waiting::SetTier(conn, actor, want) => self.set_tier(conn, &actor, want, now),
                 Waiting::History(conn, actor, request) => self.history(conn, &actor, request),
+                Waiting::AskFollows(room, user) => self.ask_follows(room, user),
             }
         }
     }
@@ -248,7 +253,7 @@ impl Authority {
         self.send(conn, Lane::Control, Frame::RoomStateSync(sync));
     }
 
-    fn refuse(&mut self, conn: ConnId, code: Code, request_id: u64) {
+    pub(super) fn refuse(&mut self, conn: ConnId, code: Code, request_id: u64) {
         let error = v1::Error {
             code: code.number(),
             reason: code.text().into(),
@@ -312,6 +317,7 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let invited = core::mem::take(&mut whole.invited);
     let departed = core::mem::take(&mut whole.departed);
     let conflicts = core::mem::take(&mut whole.conflicts);
+    let contacts = core::mem::take(&mut whole.contacts);
     let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
     members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
     timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
@@ -323,6 +329,7 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     mutes.into_iter().for_each(|item| parts.room_for(item.encoded_len()).mutes.push(item));
     invited.into_iter().for_each(|item| parts.room_for(item.len()).invited.push(item));
     departed.into_iter().for_each(|item| parts.room_for(item.encoded_len()).departed.push(item));
+    contacts.into_iter().for_each(|item| parts.room_for(item.encoded_len()).contacts.push(item));
     parts.parts
 }
 

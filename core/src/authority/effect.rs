@@ -155,6 +155,24 @@ pub enum Effect {
         /// Whether it is durable, or will never be accepted; else it is to be repeated.
         settled: bool,
     },
+    /// Ask a user's inbox whether its owner follows a user: [`Authority::ask_follows`] there, with this room.
+    AskFollows {
+        /// The inbox.
+        inbox: RoomId,
+        /// Whom.
+        user: String,
+    },
+    /// The answer to [`Effect::AskFollows`]: to be handed to `room`, by [`Authority::handle_follows`].
+    Follows {
+        /// Who has asked.
+        room: RoomId,
+        /// The owner of the inbox.
+        follower: String,
+        /// Whom.
+        user: String,
+        /// Whether they do.
+        follows: bool,
+    },
     /// Store this node's presence record, for [`limits::LEASE`] milliseconds.
     PublishLease {
         /// Who is here.
@@ -194,6 +212,8 @@ pub enum Timer {
     Lease,
     /// A delivery to another room is to be repeated.
     Delivery,
+    /// An inbox has not said whom its owner follows.
+    Facts,
     /// What a burst has brought is to be appended.
     Gather,
     /// Nobody has chosen in time: the default of a conflict holds.

@@ -4,6 +4,8 @@ mod answer;
 mod conflicts;
 mod connection;
 mod effect;
+mod entailed;
+mod followers;
 mod outbox;
 mod recent;
 mod sequence;
@@ -23,6 +25,7 @@ use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{SnapshotFor, compress, decompress};
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
+use followers::Followers;
 use outbox::Outbox;
 use recent::Recent;
 use sequence::InFlight;
@@ -77,6 +80,7 @@ enum Phase {
 enum Waiting {
     SetTier(ConnId, Actor, v1::SetTier),
     History(ConnId, Actor, v1::HistoryRequest),
+    AskFollows(RoomId, String),
 }
 
 /// Milliseconds after which a failed read of the store is repeated.
@@ -139,6 +143,7 @@ pub struct Authority {
     signals: signals::Signals,
     occupancy: Occupancy,
     outbox: Outbox,
+    followers: Followers,
     /// The end of the log according to hints.
     hinted: Position,
     /// Whether the store has just said that the log ends where this node is. Only then is anything refused for good: on
@@ -177,6 +182,7 @@ impl Authority {
             signals: signals::Signals::default(),
             occupancy: Occupancy::default(),
             outbox: Outbox::default(),
+            followers: Followers::default(),
             hinted: Position::default(),
             is_at_end: false,
             snapshot_seq: 0,
@@ -198,6 +204,7 @@ impl Authority {
             && self.queue.is_empty()
             && self.waiting.is_empty()
             && self.outbox.is_empty()
+            && self.followers.is_empty()
             && matches!(self.phase, Phase::Ready)
     }
 
@@ -221,6 +228,7 @@ impl Authority {
             (self.timers.conflict, Timer::Conflict),
             (self.signals.deadline(), Timer::Signals),
             (self.outbox.next_retry(), Timer::Delivery),
+            (self.followers.deadline(), Timer::Facts),
             (recovery, Timer::Recovery),
         ]
         .into_iter()
@@ -351,6 +359,7 @@ impl Authority {
         }
         self.flush_signals(now);
         self.retry_deliveries(now);
+        self.lose_patience(now);
     }
 
     /// Asks the store for what comes after the confirmed position, and goes on when it has answered.
@@ -400,6 +409,7 @@ impl Authority {
         self.confirmed.apply(entry)?;
         self.subscribers.let_go(entry.op_id);
         self.follow_up(entry, now);
+        self.put_out(entry, now);
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::entailed::entailed;
 use super::{Authority, ConnId, Effect, Reply};
 use crate::op::Body;
-use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, UserId, text, v1};
+use crate::{Code, Entry, Millis, OpId, RoomId};
 
 /// Milliseconds after which a delivery that was not answered, or not settled, is repeated.
 const RETRY_INTERVAL: u64 = 2_000;
@@ -103,41 +104,5 @@ impl Authority {
                 body: delivery.body.clone(),
             });
         }
-    }
-}
-
-/// Joining is following, leaving is the end of it; whom a message mentions is told, if they are members.
-fn entailed(room: &RoomState, entry: &Entry) -> Vec<(UserId, Body)> {
-    let room_id = || room.id().as_str().into();
-    let as_of = Some(Position { epoch: room.position().epoch, seq: entry.seq }.wire());
-    let author = UserId::new(&entry.author);
-    match (&entry.body, author) {
-        (Some(Body::CreateRoom(_) | Body::Join(_)), Ok(author)) => {
-            alloc::vec![(author, Body::FollowRoom(v1::FollowRoom { room_id: room_id(), as_of }))]
-        }
-        (Some(Body::Leave(_)), Ok(author)) => {
-            alloc::vec![(author, Body::UnfollowRoom(v1::UnfollowRoom { room_id: room_id(), as_of }))]
-        }
-        (Some(Body::PostMessage(post)), Ok(author)) => {
-            let mut mentioned: Vec<&str> = post.mentions.iter().map(|user| user.as_str()).collect();
-            mentioned.sort_unstable();
-            mentioned.dedup();
-            let notify = |user: &str| {
-                room.members().get(user).filter(|member| member.user != entry.author)?;
-                let notify = v1::Notify {
-                    room_id: room_id(),
-                    message_id: Some(OpId::wire(entry.op_id)),
-                    ordinal: entry.ordinal,
-                    author: author.as_str().into(),
-                    author_name: entry.author_name.clone(),
-                    excerpt: text::excerpt(&post.text).into(),
-                    at: entry.at.0,
-                    ..Default::default()
-                };
-                Some((UserId::new(user).ok()?, Body::Notify(notify)))
-            };
-            mentioned.into_iter().filter_map(notify).collect()
-        }
-        _ => Vec::new(),
     }
 }

@@ -135,6 +135,7 @@ impl Authority {
                 && bytes < limits::BATCH_BYTES
                 && let Some(submission) = self.queue.pop_front()
             {
+                let Some(submission) = self.wait_for_facts(submission, now) else { continue };
                 let outcome = self.decide(&submission, &mut in_flight.entries, now);
                 bytes += submission.op.len();
                 in_flight.decided.push((submission, outcome));
@@ -181,7 +182,7 @@ impl Authority {
     fn enqueue(&mut self, submission: Submission, now: Millis) {
         let refused = match self.phase {
             Phase::Recovering { retry_at: Some(_) } => Some(Code::StoreUnavailable),
-            _ if self.queue.len() >= limits::SUBMISSIONS => Some(Code::Overloaded),
+            _ if self.has_too_much_to_do() => Some(Code::Overloaded),
             _ => None,
         };
         if let Some(code) = refused {
@@ -207,9 +208,13 @@ impl Authority {
     pub(super) fn refuse_queue(&mut self, code: Code) {
         let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
         for submission in core::mem::take(&mut self.queue) {
-            // A refusal needs no time.
-            self.conclude(submission, Outcome::Refused(refusal), Millis(0));
+            self.put_off(submission, refusal);
         }
+    }
+
+    pub(super) fn put_off(&mut self, submission: Submission, refusal: Refusal) {
+        // A refusal needs no time.
+        self.conclude(submission, Outcome::Refused(refusal), Millis(0));
     }
 
     /// Decides one operation of a connection in the connection's order: while an earlier one is put off, so is this.

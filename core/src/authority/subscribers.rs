@@ -9,10 +9,10 @@ use prost::Message as _;
 use super::answer::{ITEM_OVERHEAD, newest_that_fit};
 use super::{Authority, ConnId, Effect, Lane, Phase};
 use crate::op::Body;
-use crate::policy::{Actor, Refusal};
+use crate::policy::{self, Actor, Refusal};
 use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
-use crate::{Entry, Millis, OpId, Retry, Tier, limits, v1};
+use crate::{Code, Entry, Millis, OpId, Retry, Tier, limits, v1};
 
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
@@ -28,6 +28,7 @@ pub(super) struct Subscribers {
 #[derive(Debug)]
 struct Subscriber {
     user: String,
+    is_admin: bool,
     tier: Tier,
 }
 
@@ -130,14 +131,36 @@ impl Authority {
             if tier == Tier::Active && !is_inbox {
                 self.occupancy.enter(actor.user(), actor.name());
             }
-            let user = actor.user().to_string();
-            self.subscribers.by_conn.insert(conn, Subscriber { user, tier });
+            let (user, is_admin) = (actor.user().to_string(), actor.facts().is_admin);
+            self.subscribers.by_conn.insert(conn, Subscriber { user, is_admin, tier });
         }
         if !unchanged {
             self.effects.push_back(Effect::Subscribe { conn, tier: place.map(|(_, tier)| tier) });
         }
         self.schedule_presence(now);
         self.schedule_beats(now);
+    }
+
+    /// Puts out of the room whom this entry has taken the right to read, and tells them.
+    pub(super) fn put_out(&mut self, entry: &Entry, now: Millis) {
+        let may_take = matches!(
+            &entry.body,
+            Some(Body::Leave(_) | Body::Kick(_) | Body::Ban(_) | Body::Invite(_) | Body::SetInfo(_))
+        );
+        let is_private =
+            self.confirmed.info().is_some_and(|info| info.visibility() == v1::Visibility::Private);
+        if !may_take || !is_private {
+            return;
+        }
+        let may_read = |subscriber: &Subscriber| {
+            subscriber.is_admin || policy::may_user_read(&subscriber.user, &self.confirmed)
+        };
+        let out = self.subscribers.by_conn.iter().filter(|(_, subscriber)| !may_read(subscriber));
+        let out: Vec<ConnId> = out.map(|(conn, _)| *conn).collect();
+        for conn in out {
+            self.place(conn, None, now);
+            self.refuse(conn, Code::Forbidden, 0);
+        }
     }
 
     /// Tells everybody what has become durable.

@@ -1,3 +1,4 @@
+mod friends;
 mod room;
 mod signals;
 

@@ -10,6 +10,7 @@ mod elements;
 mod event;
 mod input;
 mod list;
+mod people;
 mod persist;
 mod queue;
 mod rooms;

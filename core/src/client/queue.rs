@@ -85,7 +85,7 @@ impl Client {
         }
         let owner = active.state.info().map_or("", |info| &info.owner);
         // Where the inbox is not here to ask, the authority knows.
-        let follows = self.inbox().map(|inbox| inbox.follows(owner));
+        let follows = self.own_inbox_state().map(|inbox| inbox.contacts().follows(owner));
         let facts = Facts { is_admin: false, follows_owner: Some(follows.unwrap_or(true)) };
         let actor = Actor::User { id: user.id.clone(), name: user.name.clone(), facts };
         let server_now = self.signals.clock.server(now);

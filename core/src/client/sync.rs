@@ -151,7 +151,7 @@ impl Client {
     fn changed(&mut self, id: &RoomId, change: Change) {
         match change {
             Change::Info | Change::Config => self.outbox.room(id, RoomChange::Meta),
-            Change::Member(_) | Change::MemberGone(_) | Change::Access => {
+            Change::Member(_) | Change::MemberGone(_) | Change::Access | Change::Contacts => {
                 self.outbox.room(id, RoomChange::Members);
                 self.outbox.room(id, RoomChange::Meta);
             }
@@ -467,6 +467,7 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
         whole.invited.extend(part.invited);
         whole.departed.extend(part.departed);
         whole.conflicts.extend(part.conflicts);
+        whole.contacts.extend(part.contacts);
     }
     Ok(whole)
 }

@@ -461,9 +461,13 @@ impl Client {
         self.own_inbox() == Some(id)
     }
 
-    pub(super) fn inbox(&self) -> Option<&crate::state::Inbox> {
+    fn inbox(&self) -> Option<&crate::state::Inbox> {
+        Some(self.own_inbox_state()?.inbox())
+    }
+
+    pub(super) fn own_inbox_state(&self) -> Option<&crate::RoomState> {
         match &self.rooms.get(self.own_inbox()?)?.content {
-            Content::Active(active) => Some(active.state.inbox()),
+            Content::Active(active) => Some(&active.state),
             Content::Unloaded | Content::Cached(_) | Content::Background(_) => None,
         }
     }

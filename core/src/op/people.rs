@@ -34,6 +34,17 @@ pub(super) fn check(body: &Body) -> Result<(), Code> {
             // An owner may do everything; who is none can be made one.
             if fits && role != v1::Role::Owner { Ok(()) } else { Err(Code::InvalidRequest) }
         }
+        Body::RequestFriend(v1::RequestFriend { user: whom })
+        | Body::AnswerFriend(v1::AnswerFriend { user: whom, .. })
+        | Body::RemoveFriend(v1::RemoveFriend { user: whom })
+        | Body::BlockUser(v1::BlockUser { user: whom, .. })
+        | Body::FollowUser(v1::FollowUser { user: whom, .. })
+        | Body::FriendNews(v1::FriendNews { user: whom, .. }) => user(whom),
+        Body::SetStatus(set) => status(set.availability, &set.text, set.until),
+        Body::FriendStatus(v1::FriendStatus { user: whom, status: told, .. }) => {
+            user(whom)?;
+            told.as_ref().map_or(Ok(()), |told| status(told.availability, &told.text, told.until))
+        }
         _ => Err(Code::InvalidOp),
     }
 }
@@ -44,6 +55,12 @@ fn user(id: &str) -> Result<(), Code> {
 
 fn countable(number: u64) -> Result<(), Code> {
     if number < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
+}
+
+fn status(availability: i32, words: &str, until: u64) -> Result<(), Code> {
+    text::topic(words)?;
+    countable(until)?;
+    v1::Availability::try_from(availability).map(drop).map_err(|_| Code::InvalidRequest)
 }
 
 /// Lower-case letters, digits, dashes and underscores.

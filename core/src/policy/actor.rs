@@ -50,7 +50,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         match self {
             Actor::User { facts, .. } => *facts,
             Actor::System => Facts { is_admin: true, follows_owner: None },

@@ -26,13 +26,16 @@ pub fn may_read(actor: &Actor, room: &RoomState) -> bool {
     }
     match room.info() {
         Some(info) if info.visibility() == v1::Visibility::Private => {
-            actor.facts().is_admin
-                || room.members().get(actor.user()).is_some()
-                || room.access().is_invited(actor.user())
+            actor.facts().is_admin || may_user_read(actor.user(), room)
         }
         Some(_) => true,
         None => false,
     }
+}
+
+/// Whether this user may see a private room.
+pub(crate) fn may_user_read(user: &str, room: &RoomState) -> bool {
+    room.members().get(user).is_some() || room.access().is_invited(user)
 }
 
 /// Whether this actor may do this now. `now` is the authority's time; a client that predicts uses its estimate of it.

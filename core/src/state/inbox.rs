@@ -8,6 +8,7 @@ use super::{Change, register};
 use crate::long::LongMap;
 use crate::op::Body;
 use crate::{Digest, Position, hash53, limits, v1};
+use v1::NotificationKind;
 
 /// What a user's inbox holds: rooms followed, read markers, mentions, notifications.
 #[derive(Clone, Debug, Default)]
@@ -58,11 +59,6 @@ impl Inbox {
         self.followings.get(room).map_or(0, |following| following.mentions.len())
     }
 
-    /// Whether the owner of the inbox follows this user.
-    pub fn follows(&self, _user: &str) -> bool {
-        false
-    }
-
     /// Whether the operation would change nothing, because it has been applied already or is overtaken. By this,
     /// effects that the server repeats after a crash leave no trace in the log.
     pub fn is_settled(&self, body: &Body) -> bool {
@@ -73,9 +69,7 @@ impl Inbox {
             Body::UnfollowRoom(v1::UnfollowRoom { room_id, as_of }) => {
                 self.following(room_id).is_none_or(|known| !known.following || is_overtaken(known, as_of))
             }
-            Body::Notify(notify) => {
-                self.following(&notify.room_id).is_some_and(|known| is_counted(known, notify.ordinal))
-            }
+            Body::Notify(notify) => self.is_known(notify),
             Body::SetReadMarker(marker) => marker.ordinal <= self.read(&marker.room_id),
             _ => false,
         }
@@ -131,17 +125,13 @@ impl Inbox {
     }
 
     fn notify(&mut self, notify: &v1::Notify, digest: &mut Digest, changes: &mut Vec<Change>) {
-        if self.following(&notify.room_id).is_some_and(|known| is_counted(known, notify.ordinal)) {
+        if self.is_known(notify) {
             return;
         }
-        self.change(&notify.room_id, digest, changes, |known| {
-            let place = known.mentions.partition_point(|ordinal| *ordinal < notify.ordinal);
-            known.mentions.insert(place, notify.ordinal);
-            if known.mentions.len() > limits::MENTIONS_COUNTED {
-                known.mentions.remove(0);
-            }
-        });
-        self.notifications.push_back(v1::Notification {
+        if notify.kind() == NotificationKind::Mention {
+            self.mention(notify, digest, changes);
+        }
+        let notification = v1::Notification {
             room_id: notify.room_id.clone(),
             message_id: notify.message_id,
             ordinal: notify.ordinal,
@@ -149,12 +139,41 @@ impl Inbox {
             author_name: notify.author_name.clone(),
             excerpt: notify.excerpt.clone(),
             at: notify.at,
-            ..Default::default()
+            kind: notify.kind,
+        };
+        self.announce(notification, changes);
+    }
+
+    /// Whether the inbox has taken this in already. Only mentions are counted by room; of the others the newest are
+    /// known by their id, and what is older than those is old.
+    fn is_known(&self, notify: &v1::Notify) -> bool {
+        if notify.kind() == NotificationKind::Mention {
+            return self.following(&notify.room_id).is_some_and(|known| is_counted(known, notify.ordinal));
+        }
+        let is_same = |known: &v1::Notification| {
+            (&known.room_id, known.message_id) == (&notify.room_id, notify.message_id)
+        };
+        let full = self.notifications.len() >= limits::NOTIFICATIONS;
+        let is_old = full && self.notifications.front().is_some_and(|oldest| notify.at <= oldest.at);
+        is_old || self.notifications.iter().any(is_same)
+    }
+
+    fn mention(&mut self, notify: &v1::Notify, digest: &mut Digest, changes: &mut Vec<Change>) {
+        self.change(&notify.room_id, digest, changes, |known| {
+            let place = known.mentions.partition_point(|ordinal| *ordinal < notify.ordinal);
+            known.mentions.insert(place, notify.ordinal);
+            if known.mentions.len() > limits::MENTIONS_COUNTED {
+                known.mentions.remove(0);
+            }
         });
+    }
+
+    pub(super) fn announce(&mut self, notification: v1::Notification, changes: &mut Vec<Change>) {
+        changes.push(Change::Notified(notification.room_id.clone()));
+        self.notifications.push_back(notification);
         if self.notifications.len() > limits::NOTIFICATIONS {
             self.notifications.pop_front();
         }
-        changes.push(Change::Notified(notify.room_id.clone()));
     }
 
     /// Changes one register, and the digest by its old and its new hash.

@@ -2,6 +2,7 @@
 
 mod access;
 mod conflicts;
+mod contacts;
 mod inbox;
 mod map;
 mod members;
@@ -17,6 +18,7 @@ use prost::Message as _;
 
 pub use access::{Access, Sanctions};
 pub use conflicts::Conflicts;
+pub use contacts::Contacts;
 pub use inbox::Inbox;
 pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
@@ -52,6 +54,8 @@ pub enum Change {
     Following(String),
     /// A notification about this room was added.
     Notified(String),
+    /// What the inbox knows of other users, or the status of its owner.
+    Contacts,
     /// The register of this key was written, or its place was.
     Element(String),
     /// Conflicts that wait for a choice: one came, or went.
@@ -72,6 +76,7 @@ pub struct RoomState {
     access: Access,
     timeline: Timeline,
     inbox: Inbox,
+    contacts: Contacts,
     map: ElementMap,
     conflicts: Conflicts,
     /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
@@ -94,6 +99,7 @@ impl RoomState {
             timeline: Timeline::default(),
             inbox: Inbox::default(),
             conflicts: Conflicts::default(),
+            contacts: Contacts::default(),
             windows: None,
             last_at: Millis(0),
             digest: Digest::default(),
@@ -153,6 +159,11 @@ impl RoomState {
     /// Rooms followed, read markers and notifications; empty in rooms that are no inbox.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// Friends, requests, blocks and follows, and the owner's status; empty in rooms that are no inbox.
+    pub fn contacts(&self) -> &Contacts {
+        &self.contacts
     }
 
     /// Keyed registers: a whiteboard's elements; in an inbox the user's settings.
@@ -245,6 +256,16 @@ impl RoomState {
                 self.map.put(by, put, &mut self.digest, changed);
             }
             Some(
+                Body::RequestFriend(_)
+                | Body::AnswerFriend(_)
+                | Body::RemoveFriend(_)
+                | Body::BlockUser(_)
+                | Body::FollowUser(_)
+                | Body::SetStatus(_)
+                | Body::FriendNews(_)
+                | Body::FriendStatus(_),
+            ) => self.befriend(entry, &mut changes),
+            Some(
                 Body::EditMessage(_)
                 | Body::DeleteMessage(_)
                 | Body::React(_)
@@ -254,15 +275,7 @@ impl RoomState {
                 | Body::LeaveTeam(_)
                 | Body::AddScore(_)
                 | Body::ResetScores(_)
-                | Body::RaiseFoldVersion(_)
-                | Body::RequestFriend(_)
-                | Body::AnswerFriend(_)
-                | Body::RemoveFriend(_)
-                | Body::BlockUser(_)
-                | Body::FollowUser(_)
-                | Body::SetStatus(_)
-                | Body::FriendNews(_)
-                | Body::FriendStatus(_),
+                | Body::RaiseFoldVersion(_),
             ) => {}
             Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
             | None => {
@@ -280,7 +293,9 @@ impl RoomState {
         match body {
             Body::PutElements(put) => self.map.is_settled(put),
             Body::AddConflict(_) | Body::ResolveConflict(_) => self.conflicts.is_settled(body),
-            _ => self.inbox.is_settled(body),
+            // What a blocked user does, does not arrive.
+            Body::Notify(notify) if self.contacts.is_blocked(&notify.author) => true,
+            _ => self.inbox.is_settled(body) || self.contacts.is_settled(body),
         }
     }
 
@@ -368,6 +383,8 @@ mod register {
     pub(super) const PERMISSIONS: u64 = 23;
     pub(super) const CONFLICT: u64 = 41;
     pub(super) const CONFLICT_RULE: u64 = 42;
+    pub(super) const CONTACT: u64 = 24;
+    pub(super) const STATUS: u64 = 25;
 }
 
 /// Settings are a person's, or the server's, last word; what many draw is merged.

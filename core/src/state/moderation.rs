@@ -1,4 +1,5 @@
-//! Memberships, roles and sanctions as the fold sees them: whether they may be is policy's to say, beforehand.
+//! Memberships, roles, sanctions and friendships as the fold sees them: whether they may be is policy's to say,
+//! beforehand.
 
 use alloc::vec::Vec;
 
@@ -58,6 +59,22 @@ impl RoomState {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn befriend(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        changes.push(Change::Contacts);
+        let Some(kind) = self.contacts.apply(entry, &mut self.digest) else { return };
+        let Some(Body::FriendNews(news)) = &entry.body else { return };
+        let notification = v1::Notification {
+            room_id: self.id.as_str().into(),
+            message_id: Some(entry.op_id.wire()),
+            author: news.user.clone(),
+            author_name: news.user_name.clone(),
+            at: entry.at.0,
+            kind: kind.into(),
+            ..Default::default()
+        };
+        self.inbox.announce(notification, changes);
     }
 
     fn change_member(&mut self, user: &str, changes: &mut Vec<Change>, change: impl FnOnce(&mut v1::Member)) {

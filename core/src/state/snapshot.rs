@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::{
-    Access, Conflicts, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows, config_hash,
-    info_hash, rule_of,
+    Access, Conflicts, Contacts, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows,
+    config_hash, info_hash, rule_of,
 };
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
@@ -62,6 +62,7 @@ impl RoomState {
             ..Default::default()
         };
         self.access.snapshot(&mut whole);
+        self.contacts.snapshot(&mut whole);
         whole
     }
 
@@ -91,6 +92,7 @@ impl RoomState {
         }
         let mut digest = Digest { chain: snapshot.chain, registers: 0 };
         let access = Access::restore(&mut snapshot, &mut digest).ok_or(Code::Malformed)?;
+        let contacts = Contacts::restore(&mut snapshot, &mut digest).ok_or(Code::Malformed)?;
         if let Some(info) = &snapshot.info {
             digest.add(info_hash(info));
         }
@@ -107,6 +109,7 @@ impl RoomState {
             config,
             members: Members::restore(snapshot.members, snapshot.departed, &mut digest),
             access,
+            contacts,
             timeline: Timeline::restore(snapshot.timeline, snapshot.messages).ok_or(Code::Malformed)?,
             inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
             windows: with_windows.then(|| Windows::restore(snapshot.windows)),

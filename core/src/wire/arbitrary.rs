@@ -259,7 +259,7 @@ any! {
     Counters { teams scores total }
     Reaction { reaction users }
     Status { availability text until }
-    Contact { user name friend blocked following follower status since as_of status_as_of }
+    Contact { user name friend blocked following follower status since as_of status_as_of follow_as_of }
     Conflict { id room_id conflict_type key base mine theirs theirs_author at deadline default_choice choice }
     TimeRequest { sent }
     TierBudget { tier memory bandwidth }

@@ -189,6 +189,10 @@ impl RoomTask {
             RoomMessage::Delivered { delivery, settled } => {
                 self.authority.handle_delivered(delivery, settled)
             }
+            RoomMessage::AskFollows { room, user } => self.authority.ask_follows(room, user),
+            RoomMessage::Follows { follower, user, follows } => {
+                self.authority.handle_follows(&follower, user, follows, now);
+            }
             RoomMessage::Hint { head } => self.authority.handle_hint(head),
             #[cfg(test)]
             RoomMessage::Fail => panic!("as the test wants it"),
@@ -233,6 +237,13 @@ impl RoomTask {
             Effect::Delivered { reply, settled } => {
                 let delivered = RoomMessage::Delivered { delivery: reply.delivery, settled };
                 let _ = self.rooms.tell(&reply.room, delivered);
+            }
+            Effect::AskFollows { inbox, user } => {
+                // What is lost is asked again, by the submission that is sent again.
+                let _ = self.rooms.tell(&inbox, RoomMessage::AskFollows { room: self.room.clone(), user });
+            }
+            Effect::Follows { room, follower, user, follows } => {
+                let _ = self.rooms.tell(&room, RoomMessage::Follows { follower, user, follows });
             }
             Effect::Occupied { count, users } => self.rooms.directory().occupy(&self.room, count, users),
             effect => self.ask_store(effect),

@@ -50,6 +50,10 @@ pub(crate) enum RoomMessage {
     Deliver { reply: Reply, body: Body },
     /// The other room has answered.
     Delivered { delivery: u64, settled: bool },
+    /// Another room asks whether this inbox's user follows somebody.
+    AskFollows { room: RoomId, user: String },
+    /// The inbox has answered.
+    Follows { follower: String, user: String, follows: bool },
     /// The log has probably grown.
     Hint { head: Position },
     /// The task panics.

@@ -293,6 +293,12 @@ impl Host {
                     room.handle_delivered(reply.delivery, settled);
                 }
             }
+            Effect::AskFollows { inbox, user } => self.authority(&inbox).ask_follows(id.clone(), user),
+            Effect::Follows { room, follower, user, follows } => {
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.handle_follows(&follower, user, follows, now);
+                }
+            }
             Effect::ReadLeases => room.handle_leases(Vec::new(), now),
             Effect::Subscribe { .. } | Effect::PublishLease { .. } | Effect::Occupied { .. } => {}
         }

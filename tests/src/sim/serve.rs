@@ -241,6 +241,19 @@ impl World {
                         self.serve_room(node, &reply.room);
                     }
                 }
+                Effect::AskFollows { inbox, user } => {
+                    let seed = self.rng.next_u64();
+                    let now = self.now;
+                    self.nodes[node].authority(&inbox, seed, now).ask_follows(room.clone(), user);
+                    self.serve_room(node, &inbox);
+                }
+                Effect::Follows { room, follower, user, follows } => {
+                    let now = Millis(self.now);
+                    if let Some(authority) = self.nodes[node].rooms.get_mut(&room) {
+                        authority.handle_follows(&follower, user, follows, now);
+                        self.serve_room(node, &room);
+                    }
+                }
                 Effect::Occupied { .. } => {}
                 Effect::Load => {
                     if authority.state().exists() {

@@ -3,6 +3,7 @@
 mod conflicts;
 mod connection;
 mod elements;
+mod people;
 mod queue;
 mod restore;
 mod rooms;

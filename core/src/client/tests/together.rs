@@ -117,6 +117,14 @@ impl Server {
                 Act::Delivered { reply, settled } => {
                     self.room(&reply.room).handle_delivered(reply.delivery, settled);
                 }
+                Act::AskFollows { inbox, user } => {
+                    self.room(&inbox).ask_follows(room.clone(), user);
+                    self.run(&inbox);
+                }
+                Act::Follows { room: asking, follower, user, follows } => {
+                    self.room(&asking).handle_follows(&follower, user, follows, now);
+                    self.run(&asking);
+                }
                 Act::ReadHistory { .. } => panic!("the whole log is in memory"),
                 Act::PutSnapshot { .. }
                 | Act::PublishLease { .. }

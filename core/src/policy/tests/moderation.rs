@@ -374,3 +374,93 @@ fn operations_about_people_are_checked_before_the_room_sees_them() {
         assert_eq!(op::parse(&op::encode(good.clone())), Ok(good));
     }
 }
+
+/// Everything that may be tried in a room of five, by number.
+fn tried(number: u8) -> Body {
+    let user = ["ada", "mod", "mia", "bob", "cid"][usize::from(number / 16) % 5];
+    let on = |bit: u8| Some(number & bit != 0);
+    match number % 16 {
+        0 => join(),
+        1 => leave(),
+        2 => op::post("words"),
+        3 => op::post("🎹"),
+        4 => kick(user),
+        5 => ban(user, u64::from(number) * 50, number > 200),
+        6 => mute(user, u64::from(number) * 50, number > 200),
+        7 => invite(user, number > 200),
+        8 => set_role(user, [Role::Member, Role::Moderator, Role::Owner][usize::from(number) % 3]),
+        9 => badges(user, if number > 128 { &["vip"] } else { &[] }),
+        10 => permissions(
+            Role::Member,
+            if number > 128 { &[Capability::Post, Capability::Moderate] } else { &[] },
+        ),
+        11 => slow(u32::from(number)),
+        12 => {
+            Body::SetInfo(v1::SetInfo { visibility: Some(i32::from(number) / 16 % 3), ..Default::default() })
+        }
+        13 => Body::SetConfig(v1::SetConfig {
+            emote_only: on(16),
+            subscriber_only: on(32),
+            ..Default::default()
+        }),
+        14 => Body::SetConfig(v1::SetConfig {
+            follower_only: on(64),
+            capacity: Some(u32::from(number) / 16),
+            ..Default::default()
+        }),
+        _ => Body::SetPermissions(v1::SetPermissions {
+            role: number as i32 / 16 % 2,
+            reset: true,
+            ..Default::default()
+        }),
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// What was accepted is folded by an authority and by a client that came in halfway, and then both are asked.
+    #[test]
+    fn a_client_predicts_what_the_authority_decides(
+        log in proptest::collection::vec((0..6_usize, proptest::prelude::any::<u8>()), 0..120), cut in 0..100_usize
+    ) {
+        let users = ["ada", "mod", "mia", "bob", "cid", "zoe"];
+        let mut authority = lobby(&[]);
+        let mut client = authority.clone();
+        for (place, (who, number)) in log.iter().enumerate() {
+            if place == cut % (log.len() + 1) {
+                let snapshot = authority.snapshot(crate::state::SnapshotFor::Client { messages: 100 });
+                client = RoomState::restore(authority.id().clone(), snapshot, false).unwrap();
+            }
+            let (actor, body) = (user(users[*who]), tried(*number));
+            let now = Millis(10_000 + place as u64 * 100);
+            let decided = may_submit(&authority, &actor, &body, now);
+            proptest::prop_assert_eq!(decided, may_submit(&client, &actor, &body, now));
+            proptest::prop_assert_eq!(may_read(&actor, &authority), may_read(&actor, &client));
+            if decided.is_err() {
+                continue;
+            }
+            let seq = authority.position().seq + 1;
+            let entry = Entry {
+                seq,
+                op_id: OpId { client: ClientId(1), counter: seq },
+                author: users[*who].into(),
+                author_name: users[*who].into(),
+                at: now,
+                ordinal: u64::from(matches!(body, Body::PostMessage(_))) * (authority.timeline().head() + 1),
+                op: op::encode(body.clone()),
+                body: Some(body),
+            };
+            authority.apply(&entry).unwrap();
+            client.apply(&entry).unwrap();
+            proptest::prop_assert_eq!(authority.digest(), client.digest());
+            // What is counted is what is there, and a room that was made by somebody has an owner while it has members.
+            let owners = authority.members().iter().filter(|member| member.role() == Role::Owner).count();
+            proptest::prop_assert_eq!(authority.members().owners(), owners);
+            let owner = authority.members().get(&authority.info().unwrap().owner);
+            let emptied = authority.members().iter().all(|member| member.joined_at >= 10_000);
+            proptest::prop_assert!(owners > 0 || emptied, "nobody owns the room");
+            proptest::prop_assert!(owners == 0 || owner.is_some());
+        }
+    }
+}

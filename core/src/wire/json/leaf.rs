@@ -254,6 +254,7 @@ names! {
         Removed "REMOVED",
         Followed "FOLLOWED",
         Unfollowed "UNFOLLOWED",
+        Withdrawn "WITHDRAWN",
     }
     FriendState {
         None "NONE",

@@ -211,6 +211,7 @@ messages! {
         since: Int,
         as_of: Option<Position>,
         status_as_of: Option<Position>,
+        follow_as_of: Option<Position>,
     }
     Conflict {
         id: Option<OpId>,
