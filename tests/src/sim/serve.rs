@@ -243,12 +243,12 @@ impl World {
                 }
                 Effect::AskFollows { inbox, user } => {
                     let seed = self.rng.next_u64();
-                    let now = self.now;
+                    let now = self.node_clock(node);
                     self.nodes[node].authority(&inbox, seed, now).ask_follows(room.clone(), user);
                     self.serve_room(node, &inbox);
                 }
                 Effect::Follows { room, follower, user, follows } => {
-                    let now = Millis(self.now);
+                    let now = self.node_clock(node);
                     if let Some(authority) = self.nodes[node].rooms.get_mut(&room) {
                         authority.handle_follows(&follower, user, follows, now);
                         self.serve_room(node, &room);
