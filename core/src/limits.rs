@@ -119,6 +119,8 @@ pub const SNAPSHOT_EVERY: u64 = 1_000;
 pub const LIVE_ROOMS: usize = 128;
 /// Rooms that one connection may hold Cached.
 pub const CACHED_ROOMS: usize = 1_024;
+/// Rooms that a client fetches ahead of each navigation at most; beyond the first few, hardly one is opened.
+pub const WARM_UP: u32 = 8;
 /// Rows on one page of a room list.
 pub const ROOM_LIST_PAGE: usize = 100;
 /// And their bytes, leaving room for the frame around them.

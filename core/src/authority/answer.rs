@@ -60,6 +60,12 @@ impl Authority {
                 let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(projection));
                 self.answer(conn, tier, sync);
             }
+            // Fetched ahead: the whole state, once. The user is not there, and is shown nowhere.
+            Tier::Cached if want.warm_up && want.base.is_none() => {
+                for part in self.bulk_frames(None) {
+                    self.answer(conn, tier, part);
+                }
+            }
             Tier::Cached | Tier::Unloaded => {
                 let heartbeat =
                     v1::RoomHeartbeat { messages: self.confirmed.timeline().head(), ..Default::default() };

@@ -26,6 +26,8 @@ pub struct ConnectionConfig {
     pub live_rooms: usize,
     /// Rooms that a connection may hold Cached.
     pub cached_rooms: usize,
+    /// Rooms that a client may fetch ahead of each navigation.
+    pub warm_up: u32,
     /// Milliseconds between two heartbeats.
     pub heartbeat_interval: u64,
     /// Window of the clients' back-off, in milliseconds.
@@ -42,6 +44,7 @@ impl Default for ConnectionConfig {
             op_bytes: limits::OP_BYTES,
             live_rooms: limits::LIVE_ROOMS,
             cached_rooms: limits::CACHED_ROOMS,
+            warm_up: limits::WARM_UP,
             heartbeat_interval: 25_000,
             reconnect_min: 500,
             reconnect_max: 20_000,
@@ -388,6 +391,7 @@ impl Connection {
                 live_rooms: config.live_rooms as u32,
                 cached_rooms: config.cached_rooms as u32,
                 in_flight: limits::IN_FLIGHT as u32,
+                warm_up: Some(config.warm_up),
                 ..Default::default()
             }),
             heartbeat_interval: config.heartbeat_interval as u32,

@@ -22,6 +22,28 @@ fn operations_on_a_room_that_does_not_exist_leave_nothing_behind() {
 }
 
 #[test]
+fn a_room_that_is_warmed_up_is_sent_whole_and_its_visitor_is_seen_by_nobody() {
+    let mut room = Room::with_two();
+    room.set_tier(1, "ada", want(Tier::Active, None));
+    let warm = v1::SetTier { warm_up: true, ..want(Tier::Cached, None) };
+    let effects = room.set_tier(2, "bob", warm);
+    let is_whole = |frame: &Frame| {
+        matches!(frame, Frame::RoomStateSync(v1::RoomStateSync { data: Some(Data::BulkSync(_)), tier: Some(tier), .. })
+            if *tier == v1::Tier::Cached as i32)
+    };
+    let sent: Vec<&Frame> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { frame, .. } => frame.body.as_ref(),
+            _ => None,
+        })
+        .collect();
+    assert!(sent.len() == 1 && is_whole(sent[0]), "{sent:?}");
+    // Nobody is told of anything, and nobody is let in.
+    assert_eq!(effects.len(), 1);
+}
+
+#[test]
 fn what_waits_while_the_store_works_becomes_one_batch() {
     let mut room = Room::with_two();
     let (ada, now) = (actor("ada"), room.now);

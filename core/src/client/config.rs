@@ -17,6 +17,8 @@ pub struct ClientConfig {
     pub cached_for: u64,
     /// Rooms that are Cached, beyond which the one used longest ago is dropped.
     pub cached_rooms: usize,
+    /// Rooms that are fetched ahead of each navigation, because they are likely to be next. The server may lower it.
+    pub warm_up: u32,
     /// Milliseconds between two requests for the room list.
     pub room_list_interval: u64,
     /// Milliseconds after which a changed room is stored.
@@ -32,6 +34,7 @@ impl Default for ClientConfig {
             background_for: 60_000,
             cached_for: 30 * 60_000,
             cached_rooms: 100,
+            warm_up: 1,
             room_list_interval: 3_000,
             save_interval: 5_000,
         }

@@ -245,6 +245,7 @@ impl Client {
         let asked = welcome.limits.unwrap_or_default();
         let bounded = |asked: u32, bound: usize| if asked == 0 { bound } else { bound.min(asked as usize) };
         link.in_flight = bounded(asked.in_flight, limits::IN_FLIGHT);
+        self.warming.allowed = asked.warm_up.unwrap_or(limits::WARM_UP).min(limits::WARM_UP);
         link.live_rooms = bounded(asked.live_rooms, limits::LIVE_ROOMS);
         self.signals.clock.welcomed(welcome.time, now);
         let lasts = welcome.token_expires.saturating_sub(welcome.time);
@@ -385,7 +386,10 @@ impl Client {
                     self.enter(Phase::Waiting { until: now + self.link.backoff.longest() });
                 }
             }
-            Network::Background => self.link.in_background = true,
+            Network::Background => {
+                self.link.in_background = true;
+                self.save_navigation();
+            }
         }
         self.outbox.connection();
     }

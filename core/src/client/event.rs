@@ -32,7 +32,7 @@ pub enum Effect {
     },
     /// Store a record, to be given back by [`Client::restore`](super::Client::restore); `None` deletes it.
     Persist {
-        /// Its name: `meta`, `op/…`, `room/…` or `snap/…`.
+        /// Its name: `meta`, `navigation`, `op/…`, `room/…` or `snap/…`.
         key: String,
         /// Its bytes.
         value: Option<Vec<u8>>,

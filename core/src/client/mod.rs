@@ -17,6 +17,7 @@ mod rooms;
 mod signals;
 mod sync;
 mod view;
+mod warm;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -28,6 +29,7 @@ pub use input::{Answer, Input};
 pub(crate) use persist::redact_record;
 pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
+pub use warm::{WarmUp, WarmUpCounters, Warmed};
 
 use crate::cache::Cache;
 use crate::op::Body;
@@ -42,6 +44,7 @@ use event::Outbox;
 use list::RoomList;
 use queue::Marker;
 use rooms::Room;
+use warm::Warming;
 
 /// The largest frame that is taken: a page of a hundred messages, each as long as may be. What a server sends in one
 /// piece is its own concern; this only keeps nonsense out of memory.
@@ -176,6 +179,7 @@ pub struct Client {
     signals: signals::Signals,
     /// Keys that the host's storage holds.
     stored: SortedSet<String>,
+    warming: Warming,
     outbox: Outbox,
 }
 
@@ -201,6 +205,7 @@ impl Client {
             list: RoomList::default(),
             signals: signals::Signals::default(),
             stored: SortedSet::default(),
+            warming: Warming::new(),
             outbox: Outbox::default(),
         }
     }
@@ -238,6 +243,7 @@ impl Client {
             Ok(frame) => self.handle_body(frame.body, bytes.len(), now),
             Err(_) => self.malformed(now),
         }
+        self.warm(now);
     }
 
     /// The socket is closed, or could not be opened: with the close code, or 1006 where there is none.
@@ -262,6 +268,7 @@ impl Client {
         self.room_timeouts(now);
         self.flush(now);
         self.save_timeout(now);
+        self.warm_timeout(now);
         self.list_timeout(now);
         self.signal_timeouts(now);
     }
@@ -479,7 +486,9 @@ impl Client {
             (self.link.token_due, Timer::Token),
             (online(self.pending.next_deadline(self.link.in_flight)), Timer::Resend),
             (self.room_deadline(), Timer::Room),
+            (self.warm_deadline(), Timer::Room),
             (self.save_deadline(), Timer::Save),
+            (self.navigation_deadline(), Timer::Save),
             (online(self.signal_deadline()), Timer::Signals),
             (online(self.list.deadline()).filter(|_| !self.link.in_background), Timer::RoomList),
         ]

@@ -11,6 +11,7 @@ use super::connection::Phase;
 use super::content::{Base, Cached, Content};
 use super::rooms::Room;
 use super::view::Synced;
+use super::warm::NAVIGATION;
 use super::{Client, Effect, Event, RoomChange, User};
 use crate::op::Body;
 use crate::pending::{self, Counter, Pending, PendingOp};
@@ -223,6 +224,8 @@ impl Client {
         for (key, value) in records {
             if key == META {
                 self.take_meta(&value);
+            } else if key == NAVIGATION {
+                self.take_navigation(&value);
             } else if key.starts_with(OP) {
                 ops.extend(PendingOp::decode(&value).ok());
             } else if let Some(id) = key.strip_prefix(ROOM)
@@ -342,6 +345,7 @@ impl Client {
         self.client_id = ClientId(self.rng.id53());
         self.counter = Counter::after(0);
         self.list.forget();
+        self.forget_navigation();
         let rooms = core::mem::take(&mut self.rooms);
         // All of them first: whoever makes room in the cache must find no room there that is not held.
         rooms.keys().for_each(|id| self.cache.withdraw(id));

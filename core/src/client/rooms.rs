@@ -8,6 +8,7 @@ use super::bench::Bench;
 use super::content::{Active, Content};
 use super::sync::Parts;
 use super::view::Synced;
+use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
 use crate::op::Body;
 use crate::tier::{Step, Tier, TierReason, transition};
@@ -101,6 +102,9 @@ impl Room {
 
 impl Client {
     pub(super) fn hold(&mut self, id: &RoomId, now: Millis) {
+        if self.rooms.get(id).is_none_or(|room| room.holders == 0) {
+            self.navigated(id, now);
+        }
         let room = self.room_mut(id);
         room.holders = room.holders.saturating_add(1);
         room.is_fixed = false;
@@ -111,6 +115,7 @@ impl Client {
         }
         self.promote(id, TierReason::Acquired, now);
         self.tell(id, now);
+        self.warm(now);
     }
 
     pub(super) fn let_go(&mut self, id: &RoomId, now: Millis) {
@@ -238,17 +243,24 @@ impl Client {
         if to < from && self.room_mut(id).dirty_since.is_some() {
             self.save(id);
         }
-        if let Content::Cached(cached) = &mut self.room_mut(id).content
-            && let Some(base) = &mut cached.base
-        {
-            // It lies in the host's storage.
-            base.packed = None;
+        self.unpack(id);
+        if to == Tier::Unloaded {
+            self.unwarmed(id);
         }
         if is_told {
             self.tell(id, now);
         }
         self.trim_cache(now);
         self.sweep(id);
+    }
+
+    /// A Cached room's snapshot lies in the host's storage, and not in memory.
+    pub(super) fn unpack(&mut self, id: &RoomId) {
+        if let Content::Cached(cached) = &mut self.room_mut(id).content
+            && let Some(base) = &mut cached.base
+        {
+            base.packed = None;
+        }
     }
 
     /// Where a room goes that nobody holds and nobody has fixed, and when it goes on from there.
@@ -358,6 +370,7 @@ impl Client {
         if self.awaits_creation(id) {
             return None;
         }
+        let warm_up = self.warming.is_asking(id);
         let room = self.rooms.get_mut(id)?;
         let tier = room.tier();
         if room.loading.is_some()
@@ -385,7 +398,7 @@ impl Client {
             seen: seen.map(Position::wire),
             digest,
             reason,
-            ..Default::default()
+            warm_up,
         })
     }
 
@@ -433,6 +446,10 @@ impl Client {
         now: Millis,
     ) {
         use crate::Retry;
+        if self.warming.is_asking(id) {
+            self.room_mut(id).told = None;
+            return self.end_warm_up(id, WarmUp::Failed(code), now);
+        }
         let Some(room) = self.rooms.get_mut(id) else { return };
         if code.retry() != Retry::Resync {
             room.asked = None;
@@ -474,6 +491,7 @@ impl Client {
     /// The connection is gone, and with it all that the server knew.
     pub(super) fn leave_rooms(&mut self) {
         self.aliases.clear();
+        self.stop_warming();
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         for id in ids {
             self.mark_stale(&id);

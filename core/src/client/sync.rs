@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::content::Content;
 use super::view::Synced;
+use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
 use crate::delta::{Delta, delta};
 use crate::sorted::SortedMap;
@@ -20,6 +21,14 @@ pub(super) struct Parts {
     bytes: usize,
 }
 
+impl Parts {
+    /// The state that they are together.
+    pub(super) fn state(self, id: &RoomId) -> Result<RoomState, Code> {
+        let state = RoomState::restore(id.clone(), join(self.parts)?, false)?;
+        if state.position() == self.at { Ok(state) } else { Err(Code::Malformed) }
+    }
+}
+
 /// At one healing a minute, two ends that never agree cost little.
 const HEALING_INTERVAL: u64 = 60_000;
 /// More parts than a room at its largest has.
@@ -27,7 +36,7 @@ const MAX_PARTS: u32 = (limits::SNAPSHOT_BYTES / limits::BULK_PART_BYTES) as u32
 
 /// A sync frame's head, taken apart.
 #[derive(Clone, Copy)]
-struct Head {
+pub(super) struct Head {
     at: Position,
     /// The frame answers a request about the tier that the room is in.
     is_answer: bool,
@@ -199,7 +208,9 @@ impl Client {
 
     fn take_part(&mut self, id: &RoomId, head: Head, part: v1::BulkSync, bytes: usize, now: Millis) {
         let Some(room) = self.rooms.get_mut(id) else { return };
-        let Content::Active(active) = &room.content else { return };
+        let Content::Active(active) = &room.content else {
+            return self.take_warm_part(id, head, part, bytes, now);
+        };
         let held = active.state.position();
         let is_asked = room.asked.is_some();
         if room.ended == Some(head.at.epoch) {
@@ -217,36 +228,48 @@ impl Client {
                 return;
             }
         }
-        if part.parts == 0 || part.parts > MAX_PARTS || part.part >= part.parts {
-            return self.malformed(now);
+        let reason = part.reason;
+        if let Some(parts) = self.collect(id, head, part, bytes, now) {
+            self.install(id, parts, reason, now);
         }
-        let Some(snapshot) = part.snapshot else { return self.malformed(now) };
+    }
+
+    /// Puts a part to the others. Returns all of them when none is missing.
+    pub(super) fn collect(
+        &mut self,
+        id: &RoomId,
+        head: Head,
+        part: v1::BulkSync,
+        bytes: usize,
+        now: Millis,
+    ) -> Option<Parts> {
+        let room = self.rooms.get_mut(id)?;
+        if part.parts == 0 || part.parts > MAX_PARTS || part.part >= part.parts || part.snapshot.is_none() {
+            self.malformed(now);
+            return None;
+        }
         let fits = |parts: &Parts| parts.at == head.at && parts.count == part.parts;
         if !room.parts.as_ref().is_some_and(fits) {
             room.parts =
                 Some(Parts { at: head.at, count: part.parts, parts: SortedMap::default(), bytes: 0 });
         }
-        let Some(parts) = &mut room.parts else { return };
+        let parts = room.parts.as_mut()?;
         parts.bytes += bytes;
-        parts.parts.insert(part.part, snapshot);
+        parts.parts.insert(part.part, part.snapshot.unwrap_or_default());
         if parts.bytes > 2 * limits::SNAPSHOT_BYTES {
             room.parts = None;
-            return self.malformed(now);
+            self.malformed(now);
+            return None;
         }
-        if parts.parts.len() == parts.count as usize
-            && let Some(parts) = room.parts.take()
-        {
-            self.install(id, parts, part.reason, now);
-        }
+        if parts.parts.len() == parts.count as usize { room.parts.take() } else { None }
     }
 
     /// Replaces a room's state by a complete BULK_SYNC.
     fn install(&mut self, id: &RoomId, parts: Parts, reason: u32, now: Millis) {
         let at = parts.at;
-        let restored = join(parts.parts).and_then(|snapshot| RoomState::restore(id.clone(), snapshot, false));
-        let state = match restored {
-            Ok(state) if state.position() == at => state,
-            Ok(_) | Err(_) => {
+        let state = match parts.state(id) {
+            Ok(state) => state,
+            Err(_) => {
                 self.no_longer_asked(id);
                 if let Some(room) = self.rooms.get_mut(id) {
                     // Not at once: what could not be read now can't be read in a moment either.
@@ -385,6 +408,10 @@ impl Client {
                 cached.summary.messages = heartbeat.messages;
                 cached.summary.position = Some(head.at.wire());
                 room.messages = heartbeat.messages;
+                // A server that warms nothing up answers as for any Cached room.
+                if head.is_answer {
+                    self.end_warm_up(id, WarmUp::Failed(Code::InvalidRequest), now);
+                }
             }
             Content::Unloaded => {}
         }

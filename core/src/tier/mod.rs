@@ -158,6 +158,7 @@ reasons! {
     NotFound "not_found" "The server has no such room.";
     Refused "refused" "The server does not let you read it.";
     Restored "restored" "Its snapshot was found in this device's storage.";
+    Predicted "predicted" "It is likely to be next.";
     OwnInbox "own_inbox" "It is your inbox, which is live whenever you are online.";
 }
 

@@ -103,6 +103,8 @@ pub struct Limits {
     pub live_rooms_per_connection: usize,
     /// Rooms that one connection may hold Cached.
     pub cached_rooms_per_connection: usize,
+    /// Rooms that a client may fetch ahead of each navigation, because they are likely to be next.
+    pub warm_up_per_navigation: u32,
 }
 
 /// Deadlines.
@@ -161,6 +163,7 @@ impl Default for Config {
                 backlog_bytes: 1024 * 1024,
                 live_rooms_per_connection: limits::LIVE_ROOMS,
                 cached_rooms_per_connection: limits::CACHED_ROOMS,
+                warm_up_per_navigation: limits::WARM_UP,
             },
             timeouts: Timeouts {
                 first_byte_ms: 10_000,
@@ -208,6 +211,12 @@ impl Config {
         range("limits.backlog_bytes", limits.backlog_bytes as u64, backlog_min, 1 << 30);
         range("limits.live_rooms_per_connection", limits.live_rooms_per_connection as u64, 1, 1_024);
         range("limits.cached_rooms_per_connection", limits.cached_rooms_per_connection as u64, 1, 65_536);
+        range(
+            "limits.warm_up_per_navigation",
+            limits.warm_up_per_navigation.into(),
+            0,
+            limits::WARM_UP.into(),
+        );
         let timeouts = &self.timeouts;
         range("timeouts.first_byte_ms", timeouts.first_byte_ms, 100, 600_000);
         range("timeouts.headers_ms", timeouts.headers_ms, 100, 600_000);
@@ -260,6 +269,7 @@ impl From<&Config> for serve::Settings {
                 op_bytes: limits.op_bytes,
                 live_rooms: limits.live_rooms_per_connection,
                 cached_rooms: limits.cached_rooms_per_connection,
+                warm_up: limits.warm_up_per_navigation,
                 heartbeat_interval: config.heartbeat_interval_ms,
                 reconnect_min: config.reconnect.min_ms,
                 reconnect_max: config.reconnect.max_ms,

@@ -10,6 +10,7 @@ mod rooms;
 mod signals;
 mod sync;
 mod together;
+mod warm;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
