@@ -94,6 +94,12 @@ pub enum Input {
     ResolveConflict(OpId, v1::ConflictChoice),
     /// [`Client::watch_rooms`].
     WatchRooms(bool),
+    /// [`Client::warm_up`].
+    WarmUp(u32),
+    /// [`Client::import_navigation`].
+    ImportNavigation(Vec<u8>),
+    /// [`Client::erase_navigation`].
+    EraseNavigation,
     /// [`Client::signal`].
     Signal {
         /// Where.
@@ -176,6 +182,12 @@ impl Client {
                 return self.resolve_conflict(id, choice, now).map(Answer::Op);
             }
             Input::WatchRooms(is_watched) => self.watch_rooms(is_watched, now),
+            Input::WarmUp(count) => self.warm_up(count, now),
+            Input::ImportNavigation(bytes) => self.import_navigation(&bytes, now)?,
+            Input::EraseNavigation => {
+                self.tick(now);
+                self.erase_navigation();
+            }
             Input::Signal { room, class, kind, key, payload } => {
                 return Ok(Answer::Taken(self.signal(&room, class, &kind, &key, &payload, now)?));
             }

@@ -67,6 +67,9 @@ pub(crate) fn redact_record(key: &str, value: &[u8]) -> Option<Vec<u8>> {
         let mut meta = StoredMeta::decode(value).ok()?;
         meta.user_name = redact::text(&meta.user_name);
         Some(meta.encode_to_vec())
+    } else if key == NAVIGATION {
+        // Ids of rooms alone.
+        Some(value.to_vec())
     } else if key.starts_with(OP) {
         pending::redact_record(value)
     } else if let Some(id) = key.strip_prefix(SNAPSHOT) {

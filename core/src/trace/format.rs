@@ -48,6 +48,8 @@ pub(super) struct StoredHead {
     pub(super) room_list_interval: u64,
     #[prost(uint64, tag = "12")]
     pub(super) save_interval: u64,
+    #[prost(uint32, tag = "13")]
+    pub(super) warm_up: u32,
 }
 
 impl StoredHead {
@@ -62,6 +64,7 @@ impl StoredHead {
             cached_rooms,
             room_list_interval,
             save_interval,
+            warm_up,
         } = config;
         StoredHead {
             seed,
@@ -76,6 +79,7 @@ impl StoredHead {
             cached_rooms: *cached_rooms as u64,
             room_list_interval: *room_list_interval,
             save_interval: *save_interval,
+            warm_up: *warm_up,
         }
     }
 
@@ -89,6 +93,7 @@ impl StoredHead {
             cached_rooms: usize::try_from(self.cached_rooms).unwrap_or(usize::MAX),
             room_list_interval: self.room_list_interval,
             save_interval: self.save_interval,
+            warm_up: self.warm_up,
         }
     }
 }
@@ -159,6 +164,9 @@ pub(super) const PUT_ELEMENTS: u32 = 25;
 pub(super) const SET_ELEMENT: u32 = 26;
 pub(super) const DELETE_ELEMENT: u32 = 27;
 pub(super) const RESOLVE_CONFLICT: u32 = 28;
+pub(super) const WARM_UP: u32 = 29;
+pub(super) const IMPORT_NAVIGATION: u32 = 30;
+pub(super) const ERASE_NAVIGATION: u32 = 31;
 
 const NETWORKS: [Network; 4] = [Network::Online, Network::Offline, Network::Foreground, Network::Background];
 
@@ -277,6 +285,15 @@ impl From<&Input> for StoredStep {
                 step.number = u64::from(*is_watched);
                 WATCH_ROOMS
             }
+            Input::WarmUp(count) => {
+                step.number = u64::from(*count);
+                WARM_UP
+            }
+            Input::ImportNavigation(bytes) => {
+                step.bytes.extend_from_slice(bytes);
+                IMPORT_NAVIGATION
+            }
+            Input::EraseNavigation => ERASE_NAVIGATION,
             Input::Signal { room, class, kind, key, payload } => {
                 named(&mut step, room);
                 step.number = *class as u64;
@@ -342,6 +359,9 @@ impl StoredStep {
                 Input::ResolveConflict(OpId { client: ClientId(number), counter: other_number }, choice)
             }
             WATCH_ROOMS => Input::WatchRooms(number != 0),
+            WARM_UP => Input::WarmUp(small()?.unsigned_abs()),
+            IMPORT_NAVIGATION => Input::ImportNavigation(bytes),
+            ERASE_NAVIGATION => Input::EraseNavigation,
             SIGNAL => Input::Signal {
                 room: room()?,
                 class: v1::SignalClass::try_from(small()?).map_err(|_| Code::TraceDamaged)?,

@@ -74,7 +74,11 @@ pub(super) fn input(input: Input) -> Input {
         | Input::LoadOlder(..)
         | Input::SetScroll(..)
         | Input::ResolveConflict(..)
-        | Input::WatchRooms(_) => input,
+        | Input::WatchRooms(_)
+        | Input::WarmUp(_)
+        // Ids of rooms alone.
+        | Input::ImportNavigation(_)
+        | Input::EraseNavigation => input,
     }
 }
 

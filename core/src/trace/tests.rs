@@ -21,6 +21,9 @@ fn recorded(limit: usize) -> Session {
         Input::Timeout,
         Input::Release(room),
         Input::WatchRooms(true),
+        Input::WarmUp(2),
+        Input::ImportNavigation(vec![1, 2, 3]),
+        Input::EraseNavigation,
     ];
     for (step, input) in (0..).zip(inputs) {
         let _ = session.handle(input, Millis(1_000 + step * 40));

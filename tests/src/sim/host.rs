@@ -128,6 +128,7 @@ impl World {
         match reason {
             TierReason::UnsentKept => self.mark("something unsent keeps a room in the cache"),
             TierReason::UnreadKept => self.mark("something unread keeps a room in the cache"),
+            TierReason::Predicted => self.mark("a likely room is fetched ahead"),
             _ => {}
         }
         if tier > before {

@@ -10,6 +10,7 @@ pub const ALL: &[&str] = &[
     "a Cached room expires",
     "something unsent keeps a room in the cache",
     "something unread keeps a room in the cache",
+    "a likely room is fetched ahead",
     "a delta resumes a room",
     "a whole state opens a room",
     "a whole state comes in several parts",
