@@ -22,7 +22,7 @@ fn recorded(limit: usize) -> Session {
         Input::Release(room),
         Input::WatchRooms(true),
         Input::WarmUp(2),
-        Input::ImportNavigation(vec![1, 2, 3]),
+        Input::ImportNavigation(b"model".to_vec()),
         Input::EraseNavigation,
     ];
     for (step, input) in (0..).zip(inputs) {
