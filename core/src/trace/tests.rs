@@ -36,7 +36,7 @@ fn recorded(limit: usize) -> Session {
 #[test]
 fn a_trace_that_is_damaged_anywhere_or_cut_is_refused() {
     let bytes = recorded(TRACE_BYTES).trace().unwrap();
-    assert_eq!(Trace::decode(&bytes).map(|trace| trace.len()), Ok(11));
+    assert_eq!(Trace::decode(&bytes).map(|trace| trace.len()), Ok(14));
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 4;
@@ -62,7 +62,7 @@ fn a_recording_that_is_full_says_so_keeps_its_bound_and_is_exact_as_far_as_it_go
         let bytes = recorded(limit).trace().unwrap();
         assert!(bytes.len() <= limit.max(100), "{} of {limit}", bytes.len());
         let trace = Trace::decode(&bytes).unwrap();
-        assert!(trace.is_full() && trace.len() < 11);
+        assert!(trace.is_full() && trace.len() < 14);
         trace.replay_all().unwrap();
     }
     assert!(!Trace::decode(&whole).unwrap().is_full());
