@@ -16,11 +16,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Ordered maps and sets only: an unordered one would make encodings differ between runs.
         .btree_map(["."])
         .compile_fds(descriptors)?;
-    // The same traits by derives whose code is small: see `compact`.
+    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        derive_small()?;
+    }
+    Ok(())
+}
+
+/// Where bytes are dear, the same traits by derives whose code is small: see `compact`.
+fn derive_small() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::path::PathBuf::from(std::env::var("OUT_DIR")?).join("enfilade.v1.rs");
     let generated = std::fs::read_to_string(&path)?
-        .replace("::prost::Message)]", "Debug, Default, ::enfilade_proto::Message)]")
-        .replace("::prost::Oneof)]", "Debug, ::enfilade_proto::Oneof)]");
+        .replace("::prost::Message)]", "::enfilade_proto::Message)]")
+        .replace("::prost::Oneof)]", "::enfilade_proto::Oneof)]");
     std::fs::write(&path, generated)?;
     Ok(())
 }

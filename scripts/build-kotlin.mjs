@@ -24,7 +24,8 @@ export const kotlinProperties = [`-Djna.library.path=${join(targetDir, "debug")}
  * With the features of the whole workspace, as the tests in Rust share nearly all of it.
  */
 export async function buildKotlin(run) {
-  await run("cargo", ["build", "--locked", "--workspace", "--lib", "--bin", "generate-bindings"]);
+  const tested = ["--workspace", "--features", "enfilade-ffi/conformance"];
+  await run("cargo", ["build", "--locked", ...tested, "--lib", "--bin", "generate-bindings"]);
   await run(join(targetDir, "debug/generate-bindings"), [library(), "ffi", bindings]);
   // Maven leaves the classes of sources that are gone.
   for (const made of ["classes", "test-classes"])

@@ -337,7 +337,7 @@ pub(crate) fn redact_record(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A stored operation. Fields are numbered for good, as on the wire.
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 struct StoredOp {
     #[prost(uint32, tag = "1")]
     layout: u32,

@@ -7,6 +7,8 @@
 
 mod client;
 mod code;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod frame;
 mod input;
 mod output;
@@ -16,6 +18,8 @@ uniffi::setup_scaffolding!();
 
 pub use client::{ClientSettings, EnfiladeClient};
 pub use code::{CodeRecord, FfiError, RetryDecision, code_registry};
+#[cfg(feature = "conformance")]
+pub use conformance::answer_question;
 pub use frame::{normalise_client_frame, normalise_server_frame, subprotocol};
 pub use input::{Input, NetworkState, OpId, RoomTier, RoomVisibility, SignalClass, StoredRecord};
 pub use output::{Effect, Event, Notification, Refused, RoomChange, Signal, Step};

@@ -6,10 +6,16 @@ extern crate alloc;
 extern crate self as enfilade_proto;
 
 pub use code::{Code, Retry};
-pub use enfilade_proto_derive::{Message, Oneof};
 pub use prost;
 
+/// Derives for messages: prost's, or in the browser, where bytes are dear, ours. They mean the same.
+#[cfg(target_family = "wasm")]
+pub use enfilade_proto_derive::{Message, Oneof};
+#[cfg(not(target_family = "wasm"))]
+pub use prost::{Message, Oneof};
+
 mod code;
+#[cfg(any(test, target_family = "wasm"))]
 pub mod compact;
 pub mod schema;
 

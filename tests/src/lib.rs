@@ -1,6 +1,7 @@
 //! What the tests that cross crates share.
 
 pub mod fuzzing;
+pub mod rules;
 #[allow(missing_docs)]
 pub mod sim;
 pub mod vectors;

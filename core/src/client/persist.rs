@@ -28,7 +28,7 @@ const ROOM: &str = "room/";
 const SNAPSHOT: &str = "snap/";
 const OP: &str = "op/";
 
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 struct StoredMeta {
     #[prost(uint32, tag = "1")]
     layout: u32,
@@ -42,7 +42,7 @@ struct StoredMeta {
     user_name: String,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 struct StoredRoom {
     #[prost(uint32, tag = "1")]
     layout: u32,

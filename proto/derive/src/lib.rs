@@ -10,14 +10,14 @@ use syn::{Data, DeriveInput, Error, Fields, Result, parse_macro_input};
 
 use field::Field;
 
-/// In place of `prost::Message`. `Debug` and `Default` are to be derived beside it.
+/// In place of `prost::Message`: as that, it brings `Debug` and `Default` along.
 #[proc_macro_derive(Message, attributes(prost))]
 pub fn message(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive_message(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// In place of `prost::Oneof`.
+/// In place of `prost::Oneof`: as that, it brings `Debug` along.
 #[proc_macro_derive(Oneof, attributes(prost))]
 pub fn oneof(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -42,6 +42,7 @@ fn derive_message(input: &DeriveInput) -> Result<TokenStream> {
     });
     let writes = fields.iter().map(|(member, field)| field.write(&quote!(self.#member)));
     let accessors = fields.iter().map(|(member, field)| field.accessors(member));
+    let members = data.fields.members().collect::<Vec<_>>();
     let name = &input.ident;
     let (generics, parameters, bounds) = input.generics.split_for_impl();
     Ok(quote! {
@@ -62,6 +63,18 @@ fn derive_message(input: &DeriveInput) -> Result<TokenStream> {
         }
 
         ::enfilade_proto::compact_message!(#name);
+
+        impl #generics Default for #name #parameters #bounds {
+            fn default() -> Self {
+                #name { #(#members: Default::default(),)* }
+            }
+        }
+
+        impl #generics core::fmt::Debug for #name #parameters #bounds {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!(#name))#(.field(stringify!(#members), &self.#members))*.finish()
+            }
+        }
 
         impl #generics #name #parameters #bounds {
             #(#accessors)*
@@ -114,6 +127,14 @@ fn derive_oneof(input: &DeriveInput) -> Result<TokenStream> {
             pub fn write(&self, out: &mut ::enfilade_proto::compact::Out<'_>) {
                 match self {
                     #(Self::#idents(value) => #writes,)*
+                }
+            }
+        }
+
+        impl core::fmt::Debug for #name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self {
+                    #(Self::#idents(value) => f.debug_tuple(stringify!(#idents)).field(value).finish(),)*
                 }
             }
         }

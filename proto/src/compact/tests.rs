@@ -10,7 +10,7 @@ mod ours {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    #[derive(Clone, PartialEq, Debug, Default, crate::Message)]
+    #[derive(Clone, PartialEq, enfilade_proto_derive::Message)]
     pub(super) struct Inner {
         #[prost(uint32, tag = "1")]
         pub(super) number: u32,
@@ -18,10 +18,10 @@ mod ours {
         pub(super) deeper: Option<Empty>,
     }
 
-    #[derive(Clone, PartialEq, Debug, Default, crate::Message)]
+    #[derive(Clone, PartialEq, enfilade_proto_derive::Message)]
     pub(super) struct Empty {}
 
-    #[derive(Clone, PartialEq, Debug, crate::Oneof)]
+    #[derive(Clone, PartialEq, enfilade_proto_derive::Oneof)]
     pub(super) enum Choice {
         #[prost(message, tag = "9")]
         Inner(Inner),
@@ -31,7 +31,7 @@ mod ours {
         Number(u64),
     }
 
-    #[derive(Clone, PartialEq, Debug, Default, crate::Message)]
+    #[derive(Clone, PartialEq, enfilade_proto_derive::Message)]
     pub(super) struct All {
         #[prost(bool, tag = "1")]
         pub(super) yes: bool,
@@ -191,7 +191,7 @@ proptest! {
 
 #[test]
 fn messages_deeper_than_prost_allows_are_refused() {
-    #[derive(Clone, PartialEq, Debug, Default, crate::Message)]
+    #[derive(Clone, PartialEq, enfilade_proto_derive::Message)]
     struct Nested {
         #[prost(message, repeated, tag = "1")]
         within: Vec<Nested>,

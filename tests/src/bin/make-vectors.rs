@@ -1,5 +1,5 @@
-//! Completes new golden vectors: a case that has no `binary` yet gets it, and its JSON is written in full. Cases that
-//! are complete stay as they are, for they are frozen.
+//! Completes new golden vectors: a case that has no `binary` yet gets it, and its JSON is written in full; a question
+//! without an `output` is answered. Cases that are complete stay as they are, for they are frozen.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,6 +7,7 @@ use std::fs;
 use enfilade_core::Code;
 use enfilade_core::limits::FRAME_BYTES;
 use enfilade_core::wire::{binary, json};
+use enfilade_tests::rules::{self, Question};
 use enfilade_tests::vectors::{Case, Direction, files, hex};
 use serde_json::value::RawValue;
 
@@ -21,6 +22,21 @@ fn main() {
             complete(case).unwrap_or_else(|code| panic!("{}: {}: {code}", path.display(), case.name));
         }
         fs::write(&path, text(&cases)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    for (path, kind, mut questions) in rules::files() {
+        let fresh: Vec<&mut Question> =
+            questions.iter_mut().filter(|question| question.output.is_none()).collect();
+        if fresh.is_empty() {
+            continue;
+        }
+        println!("{}: {} new", path.display(), fresh.len());
+        for question in fresh {
+            question
+                .answer(&kind)
+                .unwrap_or_else(|problem| panic!("{}: {}: {problem}", path.display(), question.name));
+        }
+        fs::write(&path, rules::text(&questions))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
 

@@ -21,6 +21,12 @@ internal object Vectors {
 
     fun codes(): List<JsonObject> = rows(folder.resolve("codes.json"))
 
+    /** Questions about the rules, each with its kind. */
+    fun questions(): List<Pair<String, JsonObject>> {
+        val files = folder.resolveSibling("rules").listFiles().orEmpty()
+        return files.sorted().flatMap { file -> rows(file).map { file.nameWithoutExtension to it } }
+    }
+
     fun bytes(row: JsonObject): ByteArray =
         row["binary"]
             .asString
