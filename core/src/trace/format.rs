@@ -21,7 +21,7 @@ pub(super) const HEADER: usize = 15;
 pub(super) const OVERHEAD: usize = HEADER + 10;
 
 /// How a session began.
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 pub(super) struct StoredHead {
     #[prost(uint64, tag = "1")]
     pub(super) seed: u64,
@@ -99,7 +99,7 @@ impl StoredHead {
 }
 
 /// An input, and what it led to. One flat message for all kinds.
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 pub(super) struct StoredStep {
     /// Milliseconds since the step before.
     #[prost(uint64, tag = "1")]
@@ -127,7 +127,7 @@ pub(super) struct StoredStep {
     pub(super) outcome: u64,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 pub(super) struct StoredRecord {
     #[prost(string, tag = "1")]
     pub(super) key: String,
