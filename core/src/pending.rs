@@ -3,6 +3,8 @@
 //! An operation is sent until it is acknowledged, or refused for good, always under the id and the bytes that it was
 //! made with. So its effect happens once, whatever is lost or repeated on the way.
 
+mod depend;
+
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -267,7 +269,9 @@ impl Lane {
     /// The first operation that is not on its way. Several may be: while the authority puts one off, it puts off all
     /// that follow it on the connection.
     fn next(&self) -> Option<&PendingOp> {
-        self.ops.iter().find(|op| matches!(op.state, OpState::Queued | OpState::PutOff { .. }))
+        let waits = |op: &&PendingOp| matches!(op.state, OpState::Queued | OpState::PutOff { .. });
+        // What follows an operation that has to wait waits with it, so that order is kept.
+        self.ops.iter().find(waits).filter(|op| !self.holds(op))
     }
 
     /// When its oldest operation that is on its way counts as lost.

@@ -73,6 +73,8 @@ pub enum Input {
     MarkRead(RoomId),
     /// [`Client::cancel`].
     Cancel(OpId),
+    /// [`Client::edit`].
+    Edit(OpId, Body),
     /// [`Client::load_older`].
     LoadOlder(RoomId, u32),
     /// [`Client::set_draft`].
@@ -161,6 +163,7 @@ impl Client {
             }
             Input::MarkRead(room) => self.mark_read(&room, now),
             Input::Cancel(op_id) => self.cancel(op_id, now)?,
+            Input::Edit(op_id, body) => self.edit(op_id, body, now)?,
             Input::LoadOlder(room, limit) => {
                 return Ok(Answer::Taken(self.load_older(&room, limit as usize, now)));
             }

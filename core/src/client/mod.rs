@@ -393,7 +393,19 @@ impl Client {
         self.mark(room, now);
     }
 
-    /// Takes back an operation that was never sent.
+    /// Changes what an operation asks for that was never sent: the text of a message, for example. Id and place in the
+    /// queue stay.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchMessage`] when it is not pending, [`Code::InvalidRequest`] when the server may have it or `body` is
+    /// of another kind, and what is wrong with `body`.
+    pub fn edit(&mut self, op_id: OpId, body: Body, now: Millis) -> Result<(), Code> {
+        self.tick(now);
+        self.edit_op(op_id, body)
+    }
+
+    /// Takes back an operation that was never sent. What rests on it goes with it, each told by [`Event::Rejected`]:
+    /// answers to a message and edits of it, and all that was written into a room whose creation is taken back.
     ///
     /// # Errors
     /// [`Code::NoSuchMessage`] when it is not pending, [`Code::InvalidRequest`] when the server may have it.

@@ -186,17 +186,42 @@ impl Client {
             // The queue goes on with the next token.
             Retry::NewToken => self.reject_token(),
             Retry::Never => {
-                self.withdraw_op(op_id, now);
-                let retry_after = rejection.retry_after;
-                let reason = rejection.reason;
+                let (retry_after, reason) = (rejection.retry_after, rejection.reason);
                 self.outbox.event(Event::Rejected { op_id, room: id, code, retry_after, reason });
+                self.withdraw_op(op_id, now);
             }
         }
         self.flush(now);
     }
 
-    /// Takes an operation out that will have no effect: cancelled, or refused for good.
+    /// Takes an operation out that will have no effect, cancelled or refused for good, and what rests on it.
     pub(super) fn withdraw_op(&mut self, op_id: OpId, now: Millis) {
+        let dependents = self.pending.dependents(op_id);
+        self.withdraw_one(op_id, now);
+        for (op_id, code) in dependents {
+            let Some(room) = self.pending.get(op_id).map(|op| op.room.clone()) else { continue };
+            self.withdraw_one(op_id, now);
+            let reason = String::new();
+            self.outbox.event(Event::Rejected { op_id, room, code, retry_after: 0, reason });
+        }
+    }
+
+    /// Replaces what a waiting operation asks for.
+    pub(super) fn edit_op(&mut self, op_id: OpId, body: Body) -> Result<(), Code> {
+        op::parse(&op::encode(body.clone()))?;
+        self.pending.may_edit(op_id, &body)?;
+        let Some(id) = self.pending.get(op_id).map(|op| op.room.clone()) else { return Ok(()) };
+        self.foresee(&id, &body);
+        // What it would have written, and what it will.
+        self.elements_changed(&id, op_id);
+        self.pending.replace(op_id, body);
+        self.elements_changed(&id, op_id);
+        self.save_op(op_id);
+        self.outbox.room(&id, RoomChange::Pending);
+        Ok(())
+    }
+
+    fn withdraw_one(&mut self, op_id: OpId, now: Millis) {
         if let Some(id) = self.pending.get(op_id).map(|op| op.room.clone()) {
             self.elements_changed(&id, op_id);
         }

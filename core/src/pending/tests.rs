@@ -152,3 +152,68 @@ fn keys_sort_as_operations_were_made() {
     assert!(keys.is_sorted());
     assert_eq!(format!("{}", keys[3].len()), "36");
 }
+
+/// An answer to a message, which may be pending itself.
+fn answer(room: &str, counter: u64, to: u64) -> PendingOp {
+    let post = v1::PostMessage { text: "yes".into(), reply_to: Some(id(to).wire()), ..Default::default() };
+    with(op(room, counter), Body::PostMessage(post))
+}
+
+fn edit_of(room: &str, counter: u64, of: u64) -> PendingOp {
+    let edit =
+        v1::EditMessage { message_id: Some(id(of).wire()), text: "better".into(), ..Default::default() };
+    with(op(room, counter), Body::EditMessage(edit))
+}
+
+fn with(op: PendingOp, body: Body) -> PendingOp {
+    PendingOp { bytes: op::encode(body.clone()), body, ..op }
+}
+
+#[test]
+fn what_rests_on_an_operation_is_sent_when_that_is_confirmed_and_what_follows_waits_with_it() {
+    let mut pending = queue(&[("a", 1)]);
+    pending.push(answer("a", 2, 1));
+    pending.push(op("a", 3));
+    pending.push(op("b", 4));
+    assert_eq!(send(&mut pending, 0), [1, 4]);
+    pending.acknowledge(id(1), Position { epoch: 7, seq: 4 });
+    assert_eq!(send(&mut pending, 0), [2, 3]);
+    // What is confirmed already holds nothing.
+    pending.push(answer("a", 5, 77));
+    assert_eq!(send(&mut pending, 0), [5]);
+}
+
+#[test]
+fn dependents_are_those_that_were_not_sent_and_those_that_rest_on_them() {
+    let mut pending = queue(&[("a", 1), ("a", 2)]);
+    for op in [answer("a", 3, 1), edit_of("a", 4, 3), answer("a", 5, 2), edit_of("a", 6, 1)] {
+        pending.push(op);
+    }
+    let of = |pending: &Pending, counter| -> Vec<u64> {
+        pending.dependents(id(counter)).into_iter().map(|(id, _)| id.counter).collect()
+    };
+    assert_eq!(of(&pending, 1), [3, 4, 6]);
+    assert_eq!(of(&pending, 3), [4]);
+    pending.mark_sent(id(3), Millis(0));
+    assert_eq!(of(&pending, 1), [6]);
+    let create = Body::CreateRoom(v1::CreateRoom { name: "B".into(), ..Default::default() });
+    pending.push(with(op("b", 7), create));
+    pending.push(op("b", 8));
+    assert_eq!(pending.dependents(id(7)), [(id(8), Code::UnknownRoom)]);
+}
+
+#[test]
+fn only_what_was_never_sent_can_be_edited_and_only_as_what_it_is() {
+    let mut pending = queue(&[("a", 1), ("a", 2)]);
+    pending.mark_sent(id(1), Millis(0));
+    let body = op::post("better");
+    assert_eq!(pending.may_edit(id(1), &body), Err(Code::InvalidRequest));
+    assert_eq!(pending.may_edit(id(2), &body), Ok(()));
+    assert_eq!(pending.may_edit(id(2), &Body::Leave(v1::Leave {})), Err(Code::InvalidRequest));
+    assert_eq!(pending.may_edit(id(3), &body), Err(Code::NoSuchMessage));
+    pending.replace(id(2), body.clone());
+    assert_eq!(
+        pending.get(id(2)).map(|op| (op.body.clone(), op.bytes.clone())),
+        Some((body.clone(), op::encode(body)))
+    );
+}

@@ -167,6 +167,7 @@ pub(super) const RESOLVE_CONFLICT: u32 = 28;
 pub(super) const WARM_UP: u32 = 29;
 pub(super) const IMPORT_NAVIGATION: u32 = 30;
 pub(super) const ERASE_NAVIGATION: u32 = 31;
+pub(super) const EDIT: u32 = 32;
 
 const NETWORKS: [Network; 4] = [Network::Online, Network::Offline, Network::Foreground, Network::Background];
 
@@ -248,6 +249,12 @@ impl From<&Input> for StoredStep {
                 step.number = op.client.0;
                 step.other_number = op.counter;
                 CANCEL
+            }
+            Input::Edit(op, body) => {
+                step.number = op.client.0;
+                step.other_number = op.counter;
+                step.bytes = op::encode(body.clone());
+                EDIT
             }
             Input::LoadOlder(room, limit) => {
                 named(&mut step, room);
@@ -343,6 +350,10 @@ impl StoredStep {
             },
             MARK_READ => Input::MarkRead(room()?),
             CANCEL => Input::Cancel(OpId { client: ClientId(number), counter: other_number }),
+            EDIT => {
+                let id = OpId { client: ClientId(number), counter: other_number };
+                Input::Edit(id, op::read(&bytes).ok_or(Code::TraceDamaged)?)
+            }
             LOAD_OLDER => Input::LoadOlder(room()?, small()?.unsigned_abs()),
             SET_DRAFT => Input::SetDraft(room()?, text),
             LOADED => Input::Loaded { key: text, record: Some(bytes) },

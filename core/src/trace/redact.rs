@@ -53,6 +53,11 @@ pub(super) fn input(input: Input) -> Input {
             let redacted = message("Op", &bytes).and_then(|bytes| op::read(&bytes));
             Input::Submit(room, redacted.unwrap_or(body))
         }
+        Input::Edit(id, body) => {
+            let bytes = op::encode(body.clone());
+            let redacted = message("Op", &bytes).and_then(|bytes| op::read(&bytes));
+            Input::Edit(id, redacted.unwrap_or(body))
+        }
         Input::CreateRoom { name, visibility, topic } => {
             Input::CreateRoom { name: text(&name), visibility, topic: text(&topic) }
         }

@@ -272,3 +272,66 @@ fn no_more_operations_are_on_their_way_than_the_server_allows() {
     host.hear(ack(first, "lobby", at(1)));
     assert_eq!(host.submitted().len(), 5);
 }
+
+/// What was refused or withdrawn since the last look, with the reason.
+fn gone(host: &mut Host) -> Vec<(OpId, Code)> {
+    let gone = |event: &Event| match event {
+        Event::Rejected { op_id, code, .. } => Some((*op_id, *code)),
+        _ => None,
+    };
+    core::mem::take(&mut host.events).iter().filter_map(gone).collect()
+}
+
+#[test]
+fn a_message_that_waits_can_be_reworded_and_is_stored_and_sent_as_it_is_then() {
+    let mut host = Host::online();
+    let log = Log::with_two("lobby");
+    host.open(&log);
+    host.cut(1006);
+    let first = host.post("lobby", "helo");
+    let second = host.post("lobby", "again");
+    assert_eq!(host.call(|client, now| client.edit(first, op::post("hello"), now)), Ok(()));
+    assert_eq!(host.pending("lobby"), ["hello", "again"]);
+    let too_long = op::post("x".repeat(limits::TEXT_CHARS + 1));
+    assert!(host.call(|client, now| client.edit(second, too_long, now)).is_err());
+    let mut again = Host::new();
+    again.call(|client, now| client.restore(host.stored.clone(), now));
+    assert_eq!(again.pending("lobby"), ["hello", "again"]);
+    host.forget();
+    host.wait(2_000);
+    host.welcomed();
+    assert_eq!(host.submitted(), ["hello", "again"]);
+    assert_eq!(host.call(|client, now| client.edit(first, op::post("late"), now)), Err(Code::InvalidRequest));
+}
+
+#[test]
+fn taking_back_a_room_takes_back_what_was_written_into_it() {
+    let mut host = Host::online();
+    host.cut(1006);
+    let made = host.call(|client, now| client.create_room("New", v1::Visibility::Public, "", now));
+    let (room, create) = made.unwrap();
+    let posted = host.post(room.as_str(), "first");
+    let elsewhere = host.post("lobby", "stays");
+    host.events.clear();
+    host.call(|client, now| client.cancel(create, now)).unwrap();
+    assert_eq!(gone(&mut host), [(posted, Code::UnknownRoom)]);
+    assert!(host.client.pending_op(elsewhere).is_some());
+    assert_eq!(host.stored.keys().filter(|key| key.starts_with("op/")).count(), 1);
+}
+
+#[test]
+fn an_answer_to_a_message_that_is_refused_goes_with_it_and_is_never_sent() {
+    let mut host = Host::online();
+    let log = Log::with_two("lobby");
+    host.open(&log);
+    let first = host.post("lobby", "hello");
+    let answer =
+        v1::PostMessage { text: "me too".into(), reply_to: Some(first.wire()), ..Default::default() };
+    let answer =
+        host.call(|client, now| client.submit(&id("lobby"), Body::PostMessage(answer), now)).unwrap();
+    assert_eq!(host.submitted(), ["hello"]);
+    host.events.clear();
+    host.hear(rejection(first, "lobby", Code::Forbidden, 0));
+    assert_eq!(gone(&mut host), [(first, Code::Forbidden), (answer, Code::NoSuchMessage)]);
+    assert_eq!((host.submitted(), host.pending("lobby").len()), (["hello".into()].into(), 0));
+}
