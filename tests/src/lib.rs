@@ -2,6 +2,7 @@
 
 pub mod fuzzing;
 pub mod rules;
+pub mod scenarios;
 #[allow(missing_docs)]
 pub mod sim;
 pub mod vectors;
