@@ -16,6 +16,7 @@ const environment = {
   CARGO_TARGET_DIR: join(folder, "target"),
   CARGO_PROFILE_DEV_DEBUG: "0",
   CARGO_TERM_COLOR: "never",
+  RUST_BACKTRACE: "0",
   // The copy lies inside this repository, and is none.
   GIT_CEILING_DIRECTORIES: folder,
 };
