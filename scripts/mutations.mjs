@@ -46,7 +46,9 @@ for (const name of asked.length > 0 ? asked : patches) {
   unnoticed += verdict.noticed ? 0 : 1;
   console.log(`${verdict.noticed ? "noticed  " : "UNNOTICED"}  ${name}\n           ${verdict.how}`);
 }
-console.log(unnoticed === 0 ? "Every rule that was taken out was noticed." : `${unnoticed} were not noticed.`);
+console.log(
+  unnoticed === 0 ? "Every rule that was taken out was noticed." : `${unnoticed} were not noticed.`,
+);
 process.exit(unnoticed === 0 ? 0 : 1);
 
 /** Takes one rule out, plays its scenario, and puts the rule back. */
@@ -104,7 +106,9 @@ function refresh() {
     writeFileSync(to, bytes);
   }
   const known = new Set(files);
-  const copied = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const copied = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   for (const entry of copied) {
     const path = join(entry.parentPath, entry.name);
     if (!known.has(path.slice(tree.length + 1))) rmSync(path);
