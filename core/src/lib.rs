@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod alone;
 pub mod authority;
 pub mod cache;
 pub mod client;

@@ -2,6 +2,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Client, Network};
+use crate::alone::Made;
 use crate::op::Body;
 use crate::policy::Refusal;
 use crate::{Millis, OpId, RoomId, Tier, v1};
@@ -94,6 +95,8 @@ pub enum Input {
     },
     /// [`Client::resolve_conflict`].
     ResolveConflict(OpId, v1::ConflictChoice),
+    /// [`Client::resubmit`].
+    Resubmit(RoomId, Vec<Made>),
     /// [`Client::watch_rooms`].
     WatchRooms(bool),
     /// [`Client::warm_up`].
@@ -183,6 +186,9 @@ impl Client {
             }
             Input::ResolveConflict(id, choice) => {
                 return self.resolve_conflict(id, choice, now).map(Answer::Op);
+            }
+            Input::Resubmit(room, made) => {
+                return Ok(Answer::Taken(self.resubmit(&room, made, now)? > 0));
             }
             Input::WatchRooms(is_watched) => self.watch_rooms(is_watched, now),
             Input::WarmUp(count) => self.warm_up(count, now),

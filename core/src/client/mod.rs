@@ -13,6 +13,7 @@ mod list;
 mod people;
 mod persist;
 mod queue;
+mod resubmit;
 mod rooms;
 mod signals;
 mod sync;

@@ -10,9 +10,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::alone::Made;
 use crate::client::{ClientConfig, Input, Network};
 use crate::op::Body;
-use crate::{ClientId, Code, Millis, OpId, RoomId, Tier, hash53, op, v1};
+use crate::{ClientId, Code, Millis, OpId, Position, RoomId, Tier, hash53, op, v1};
 
 pub(super) const MAGIC: &[u8; 4] = b"ENFT";
 pub(super) const VERSION: u16 = 1;
@@ -122,6 +123,8 @@ pub(super) struct StoredStep {
     pub(super) records: Vec<StoredRecord>,
     #[prost(enumeration = "v1::ConflictChoice", tag = "11")]
     choice: i32,
+    #[prost(message, repeated, tag = "12")]
+    made: Vec<StoredMade>,
     /// Hash of answer, effects, events and next deadline.
     #[prost(uint64, tag = "10")]
     pub(super) outcome: u64,
@@ -135,7 +138,34 @@ pub(super) struct StoredRecord {
     pub(super) value: Vec<u8>,
 }
 
+#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+pub(super) struct StoredMade {
+    #[prost(message, optional, tag = "1")]
+    id: Option<v1::OpId>,
+    #[prost(bytes = "vec", tag = "2")]
+    op: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    base: Option<v1::Position>,
+}
+
+impl From<&Made> for StoredMade {
+    fn from(made: &Made) -> StoredMade {
+        StoredMade { id: Some(made.id.wire()), op: made.op.clone(), base: Some(made.base.wire()) }
+    }
+}
+
+impl TryFrom<StoredMade> for Made {
+    type Error = Code;
+
+    fn try_from(made: StoredMade) -> Result<Made, Code> {
+        let base = made.base.map(Position::from).ok_or(Code::TraceDamaged)?;
+        let id = OpId::parse(made.id.as_ref()).map_err(|_| Code::TraceDamaged)?;
+        Ok(Made { id, op: made.op, base })
+    }
+}
+
 // Kinds of steps. Stable: add, never reuse.
+pub(super) const RESUBMIT: u32 = 40;
 pub(super) const CONNECTED: u32 = 1;
 pub(super) const FRAME: u32 = 2;
 pub(super) const DISCONNECTED: u32 = 3;
@@ -288,6 +318,11 @@ impl From<&Input> for StoredStep {
                 step.choice = *choice as i32;
                 RESOLVE_CONFLICT
             }
+            Input::Resubmit(room, made) => {
+                named(&mut step, room);
+                step.made = made.iter().map(StoredMade::from).collect();
+                RESUBMIT
+            }
             Input::WatchRooms(is_watched) => {
                 step.number = u64::from(*is_watched);
                 WATCH_ROOMS
@@ -368,6 +403,10 @@ impl StoredStep {
             RESOLVE_CONFLICT => {
                 let choice = v1::ConflictChoice::try_from(self.choice).map_err(|_| Code::TraceDamaged)?;
                 Input::ResolveConflict(OpId { client: ClientId(number), counter: other_number }, choice)
+            }
+            RESUBMIT => {
+                let made = self.made.into_iter().map(Made::try_from).collect::<Result<_, Code>>();
+                Input::Resubmit(room()?, made?)
             }
             WATCH_ROOMS => Input::WatchRooms(number != 0),
             WARM_UP => Input::WarmUp(small()?.unsigned_abs()),

@@ -47,6 +47,12 @@ pub(super) fn input(input: Input) -> Input {
         Input::SetElement { room, key, value } => {
             Input::SetElement { room, key, value: value.map(|value| filler(&value)) }
         }
+        Input::Resubmit(room, mut made) => {
+            for made in &mut made {
+                made.op = message("Op", &made.op).unwrap_or_default();
+            }
+            Input::Resubmit(room, made)
+        }
         Input::SetToken(token) => Input::SetToken(text(&token)),
         Input::Submit(room, body) => {
             let bytes = op::encode(body.clone());

@@ -6,6 +6,7 @@
 mod client;
 mod decoders;
 mod server;
+mod traces;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snapshot", run: decoders::snapshot, seeds: snapshots },
     Target { name: "client_session", run: client::session, seeds: client::seeds },
     Target { name: "server_session", run: server::session, seeds: server::seeds },
+    Target { name: "trace_session", run: traces::trace, seeds: traces::traces },
+    Target { name: "alone_session", run: traces::records, seeds: traces::stored },
 ];
 
 /// The target of this name.
