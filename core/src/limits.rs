@@ -65,6 +65,10 @@ pub const INVITED: usize = 1_000;
 pub const CONTACTS: usize = 2_000;
 /// Friends, together with users asked to be; and as many who ask. Each is told of a status.
 pub const FRIENDS: usize = 500;
+/// Teams of a room's game: a screen shows them side by side.
+pub const TEAMS: usize = 64;
+/// Users with a score: as many as there may be members.
+pub const PLAYERS: usize = MEMBERS;
 /// Users who have left and whose slow mode is remembered.
 pub const DEPARTED: usize = 1_000;
 /// Badges of a member: what fits beside a name.

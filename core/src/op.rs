@@ -81,7 +81,12 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::FollowUser(_)
         | Body::SetStatus(_)
         | Body::FriendNews(_)
-        | Body::FriendStatus(_) => people::check(body),
+        | Body::FriendStatus(_)
+        | Body::SetTeams(_)
+        | Body::JoinTeam(_)
+        | Body::LeaveTeam(_)
+        | Body::AddScore(_)
+        | Body::ResetScores(_) => people::check(body),
         Body::SetConflictMode(set) => {
             let known = set.conflict_type() != v1::ConflictType::Unspecified
                 && v1::ConflictMode::try_from(set.mode).is_ok()
@@ -105,11 +110,6 @@ fn check(body: &Body) -> Result<(), Code> {
         | Body::DeleteMessage(_)
         | Body::React(_)
         | Body::Pin(_)
-        | Body::SetTeams(_)
-        | Body::JoinTeam(_)
-        | Body::LeaveTeam(_)
-        | Body::AddScore(_)
-        | Body::ResetScores(_)
         | Body::RaiseFoldVersion(_) => Err(Code::InvalidOp),
     }
 }

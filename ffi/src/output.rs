@@ -140,8 +140,10 @@ pub enum RoomChange {
     Reset,
     /// Name, topic, configuration or counts.
     Meta,
-    /// Who belongs to the room.
+    /// Who belongs to the room, and what they may do; in the inbox, what is known of other users.
     Members,
+    /// Scores and teams.
+    Scores,
     /// Who is there now.
     Presence,
     /// A message was added at the end.
@@ -275,6 +277,7 @@ impl From<client::RoomChange> for RoomChange {
             client::RoomChange::Reset => RoomChange::Reset,
             client::RoomChange::Meta => RoomChange::Meta,
             client::RoomChange::Members => RoomChange::Members,
+            client::RoomChange::Scores => RoomChange::Scores,
             client::RoomChange::Presence => RoomChange::Presence,
             client::RoomChange::MessageAdded(ordinal) => {
                 RoomChange::MessageAdded { ordinal: to_long(ordinal) }

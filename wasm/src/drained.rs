@@ -27,6 +27,7 @@ struct Changes {
     messages: bool,
     pending: bool,
     members: bool,
+    scores: bool,
     signals: bool,
 }
 
@@ -114,6 +115,7 @@ impl Drained {
                 }
                 RoomChange::Pending => entry.pending = true,
                 RoomChange::Members => entry.members = true,
+                RoomChange::Scores => entry.scores = true,
                 RoomChange::Signals => entry.signals = true,
                 // The view, which is read anew after every change.
                 RoomChange::Meta

@@ -24,6 +24,7 @@ export interface RoomChanges {
   readonly messages: boolean;
   readonly pending: boolean;
   readonly members: boolean;
+  readonly scores: boolean;
   readonly signals: boolean;
 }
 

@@ -324,6 +324,7 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let departed = core::mem::take(&mut whole.departed);
     let conflicts = core::mem::take(&mut whole.conflicts);
     let contacts = core::mem::take(&mut whole.contacts);
+    let scores = whole.counters.as_mut().map(|counters| core::mem::take(&mut counters.scores));
     let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
     members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
     timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
@@ -336,6 +337,10 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     invited.into_iter().for_each(|item| parts.room_for(item.len()).invited.push(item));
     departed.into_iter().for_each(|item| parts.room_for(item.encoded_len()).departed.push(item));
     contacts.into_iter().for_each(|item| parts.room_for(item.encoded_len()).contacts.push(item));
+    for item in scores.into_iter().flatten() {
+        let part = parts.room_for(item.encoded_len());
+        part.counters.get_or_insert_default().scores.push(item);
+    }
     parts.parts
 }
 

@@ -115,8 +115,10 @@ pub enum RoomChange {
     Reset,
     /// Name, topic, configuration or counts.
     Meta,
-    /// Who belongs to the room.
+    /// Who belongs to the room, and what they may do; in the inbox, what is known of other users.
     Members,
+    /// Scores and teams.
+    Scores,
     /// Who is there now.
     Presence,
     /// The message with this ordinal was added at the end.
@@ -215,6 +217,7 @@ impl Outbox {
     pub(super) fn room(&mut self, room: &RoomId, change: RoomChange) {
         let shows_in_list = match change {
             RoomChange::Members
+            | RoomChange::Scores
             | RoomChange::MessagesDropped(_)
             | RoomChange::Prepended(_)
             | RoomChange::Element(_)

@@ -15,6 +15,7 @@ mod persist;
 mod queue;
 mod resubmit;
 mod rooms;
+mod scores;
 mod signals;
 mod sync;
 mod view;

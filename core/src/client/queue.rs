@@ -34,6 +34,9 @@ impl Client {
             return Err(Code::Overloaded.into());
         }
         self.predict(id, &body, now)?;
+        if let Some(waiting) = self.add_to_waiting(id, &body) {
+            return Ok(waiting);
+        }
         let (counter, must_store) = self.counter.take();
         if must_store {
             self.save_meta();
@@ -76,8 +79,10 @@ impl Client {
         let (Some(room), Some(user)) = (self.rooms.get(id), &self.user) else { return Ok(()) };
         let Content::Active(active) = &room.content else { return Ok(()) };
         let decides_later = |op: &PendingOp| {
-            let decides_nothing =
-                matches!(op.body, Body::PostMessage(_) | Body::SetReadMarker(_) | Body::PutElements(_));
+            let decides_nothing = matches!(
+                op.body,
+                Body::PostMessage(_) | Body::SetReadMarker(_) | Body::PutElements(_) | Body::AddScore(_)
+            );
             !decides_nothing && !op.is_acknowledged()
         };
         if room.synced != Synced::Ready || self.pending.of(id).any(decides_later) {

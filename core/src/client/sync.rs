@@ -169,6 +169,7 @@ impl Client {
                 self.outbox.room(id, RoomChange::Unread);
             }
             Change::MessagesDropped(before) => self.outbox.room(id, RoomChange::MessagesDropped(before)),
+            Change::Score(_) | Change::Scores => self.outbox.room(id, RoomChange::Scores),
             Change::Following(room) => {
                 if let Ok(room) = RoomId::new(&room) {
                     self.unread_changed(&room);
@@ -495,6 +496,9 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
         whole.departed.extend(part.departed);
         whole.conflicts.extend(part.conflicts);
         whole.contacts.extend(part.contacts);
+        if let Some(counters) = part.counters {
+            whole.counters.get_or_insert_default().scores.extend(counters.scores);
+        }
     }
     Ok(whole)
 }

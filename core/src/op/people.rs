@@ -45,6 +45,20 @@ pub(super) fn check(body: &Body) -> Result<(), Code> {
             user(whom)?;
             told.as_ref().map_or(Ok(()), |told| status(told.availability, &told.text, told.until))
         }
+        Body::SetTeams(set) => {
+            let within = set.teams.len() <= limits::TEAMS;
+            if within {
+                set.teams.iter().try_for_each(|team| text::name(team).map(drop))
+            } else {
+                Err(Code::TeamFull)
+            }
+        }
+        Body::JoinTeam(join) => join.team.as_deref().map_or(Ok(()), |team| text::name(team).map(drop)),
+        Body::AddScore(add) => {
+            countable(add.points)?;
+            add.user.as_deref().map_or(Ok(()), user)
+        }
+        Body::LeaveTeam(_) | Body::ResetScores(_) => Ok(()),
         _ => Err(Code::InvalidOp),
     }
 }

@@ -83,10 +83,23 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
             write(Capability::Draw)?;
             room.map().admit(put).map_err(Refusal::from)
         }
-        Body::JoinTeam(_) | Body::LeaveTeam(_) => write(Capability::Play).map(drop),
+        Body::JoinTeam(join) => {
+            write(Capability::Play)?;
+            let is_there = |team: &str| room.counters().team(team).is_some();
+            let known = join.team.as_deref().map_or(!room.counters().teams().is_empty(), is_there);
+            if known { place_for(room, actor.user()) } else { Err(Code::UnknownTeam.into()) }
+        }
+        Body::LeaveTeam(_) => write(Capability::Play).map(drop),
         Body::AddScore(add) => match add.user.as_deref() {
-            Some(user) if user != actor.user() => needs(Capability::Moderate),
-            _ => write(Capability::Play).map(drop),
+            Some(user) if user != actor.user() => {
+                needs(Capability::Moderate)?;
+                let is_there = room.members().get(user).is_some() || room.counters().score(user).is_some();
+                if is_there { place_for(room, user) } else { Err(Code::UnknownUser.into()) }
+            }
+            _ => {
+                write(Capability::Play)?;
+                place_for(room, actor.user())
+            }
         },
         Body::SetInfo(_)
         | Body::SetConfig(_)
@@ -123,6 +136,10 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
         | Body::AddConflict(_)
         | Body::ResolveConflict(_) => Err(Code::Forbidden.into()),
     }
+}
+
+fn place_for(room: &RoomState, user: &str) -> Result<(), Refusal> {
+    if room.counters().has_place(user) { Ok(()) } else { Err(Code::TeamFull.into()) }
 }
 
 fn join(room: &RoomState, actor: &Actor, now: Millis) -> Result<(), Refusal> {

@@ -3,10 +3,12 @@
 mod access;
 mod conflicts;
 mod contacts;
+mod counters;
 mod inbox;
 mod map;
 mod members;
 mod moderation;
+mod ranking;
 mod snapshot;
 mod timeline;
 mod windows;
@@ -19,6 +21,7 @@ use prost::Message as _;
 pub use access::{Access, Sanctions};
 pub use conflicts::Conflicts;
 pub use contacts::Contacts;
+pub use counters::Counters;
 pub use inbox::Inbox;
 pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
@@ -56,6 +59,10 @@ pub enum Change {
     Notified(String),
     /// What the inbox knows of other users, or the status of its owner.
     Contacts,
+    /// The score of this user, with that of their team and the total; or their team.
+    Score(String),
+    /// All scores, or which teams there are.
+    Scores,
     /// The register of this key was written, or its place was.
     Element(String),
     /// Conflicts that wait for a choice: one came, or went.
@@ -77,6 +84,7 @@ pub struct RoomState {
     timeline: Timeline,
     inbox: Inbox,
     contacts: Contacts,
+    counters: Counters,
     map: ElementMap,
     conflicts: Conflicts,
     /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
@@ -100,6 +108,7 @@ impl RoomState {
             inbox: Inbox::default(),
             conflicts: Conflicts::default(),
             contacts: Contacts::default(),
+            counters: Counters::default(),
             windows: None,
             last_at: Millis(0),
             digest: Digest::default(),
@@ -164,6 +173,11 @@ impl RoomState {
     /// Friends, requests, blocks and follows, and the owner's status; empty in rooms that are no inbox.
     pub fn contacts(&self) -> &Contacts {
         &self.contacts
+    }
+
+    /// Teams, scores and the total.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Keyed registers: a whiteboard's elements; in an inbox the user's settings.
@@ -266,15 +280,17 @@ impl RoomState {
                 | Body::FriendStatus(_),
             ) => self.befriend(entry, &mut changes),
             Some(
+                Body::SetTeams(_)
+                | Body::JoinTeam(_)
+                | Body::LeaveTeam(_)
+                | Body::AddScore(_)
+                | Body::ResetScores(_),
+            ) => self.score(entry, &mut changes),
+            Some(
                 Body::EditMessage(_)
                 | Body::DeleteMessage(_)
                 | Body::React(_)
                 | Body::Pin(_)
-                | Body::SetTeams(_)
-                | Body::JoinTeam(_)
-                | Body::LeaveTeam(_)
-                | Body::AddScore(_)
-                | Body::ResetScores(_)
                 | Body::RaiseFoldVersion(_),
             ) => {}
             Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
@@ -385,6 +401,9 @@ mod register {
     pub(super) const CONFLICT_RULE: u64 = 42;
     pub(super) const CONTACT: u64 = 24;
     pub(super) const STATUS: u64 = 25;
+    pub(super) const TEAM: u64 = 26;
+    pub(super) const SCORE: u64 = 27;
+    pub(super) const TOTAL: u64 = 28;
 }
 
 /// Settings are a person's, or the server's, last word; what many draw is merged.

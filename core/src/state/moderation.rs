@@ -18,6 +18,9 @@ impl RoomState {
     }
 
     pub(super) fn end_membership(&mut self, user: &str, changes: &mut Vec<Change>) {
+        if self.counters.leave_team(user, &mut self.digest) {
+            changes.push(Change::Score(user.into()));
+        }
         if self.members.leave(user, &mut self.digest) {
             changes.push(Change::MemberGone(user.into()));
             self.succeed(changes);
@@ -59,6 +62,36 @@ impl RoomState {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn score(&mut self, entry: &Entry, changes: &mut Vec<Change>) {
+        let digest = &mut self.digest;
+        let author = || Change::Score(entry.author.clone());
+        changes.push(match &entry.body {
+            Some(Body::SetTeams(set)) => {
+                self.counters.set_teams(&set.teams, digest);
+                Change::Scores
+            }
+            Some(Body::JoinTeam(join)) => {
+                self.counters.join_team(entry, join.team.as_deref(), digest);
+                author()
+            }
+            Some(Body::LeaveTeam(_)) => {
+                self.counters.leave_team(&entry.author, digest);
+                author()
+            }
+            Some(Body::AddScore(add)) => {
+                let user = add.user.as_ref().unwrap_or(&entry.author);
+                let name = self.members.get(user).map_or(&entry.author_name, |member| &member.name);
+                self.counters.add(entry.seq, user, name, add.points, digest);
+                Change::Score(user.clone())
+            }
+            Some(Body::ResetScores(_)) => {
+                self.counters.reset(entry.seq, digest);
+                Change::Scores
+            }
+            _ => return,
+        });
     }
 
     pub(super) fn befriend(&mut self, entry: &Entry, changes: &mut Vec<Change>) {

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::{
-    Access, Conflicts, Contacts, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline, Windows,
-    config_hash, info_hash, rule_of,
+    Access, Conflicts, Contacts, Counters, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline,
+    Windows, config_hash, info_hash, rule_of,
 };
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
@@ -63,6 +63,7 @@ impl RoomState {
         };
         self.access.snapshot(&mut whole);
         self.contacts.snapshot(&mut whole);
+        whole.counters = self.counters.snapshot();
         whole
     }
 
@@ -93,6 +94,7 @@ impl RoomState {
         let mut digest = Digest { chain: snapshot.chain, registers: 0 };
         let access = Access::restore(&mut snapshot, &mut digest).ok_or(Code::Malformed)?;
         let contacts = Contacts::restore(&mut snapshot, &mut digest).ok_or(Code::Malformed)?;
+        let counters = Counters::restore(snapshot.counters.take(), &mut digest).ok_or(Code::Malformed)?;
         if let Some(info) = &snapshot.info {
             digest.add(info_hash(info));
         }
@@ -110,6 +112,7 @@ impl RoomState {
             members: Members::restore(snapshot.members, snapshot.departed, &mut digest),
             access,
             contacts,
+            counters,
             timeline: Timeline::restore(snapshot.timeline, snapshot.messages).ok_or(Code::Malformed)?,
             inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
             windows: with_windows.then(|| Windows::restore(snapshot.windows)),

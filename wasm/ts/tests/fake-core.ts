@@ -279,7 +279,15 @@ export class FakeCore implements Core {
   }
 
   #change(id: string, change: Partial<RoomChanges>): void {
-    const none = { id, reset: false, messages: false, pending: false, members: false, signals: false };
+    const none = {
+      id,
+      reset: false,
+      messages: false,
+      pending: false,
+      members: false,
+      scores: false,
+      signals: false,
+    };
     this.#changes.set(id, { ...(this.#changes.get(id) ?? none), ...change });
   }
 

@@ -169,6 +169,34 @@ fn the_authority_asks_the_inbox_itself_when_a_client_did_not_know() {
 }
 
 #[test]
+fn taps_count_at_once_here_and_once_everywhere() {
+    let (mut world, room) = World::with_room();
+    let tap = || Body::AddScore(v1::AddScore { points: 1, user: None });
+    let teams = Body::SetTeams(v1::SetTeams { teams: ["red".into(), "blue".into()].into() });
+    world.does(ADA, &room, teams).unwrap();
+    for who in [ADA, BOB] {
+        world.does(who, &room, Body::JoinTeam(v1::JoinTeam { team: None })).unwrap();
+    }
+    world.hosts[BOB].cut(1006);
+    for _ in 0..500 {
+        world.hosts[BOB].call(|client, now| client.submit(&room, tap(), now)).unwrap();
+    }
+    let view = world.hosts[BOB].room(room.as_str());
+    assert_eq!((view.own_score(), view.total_score(), view.pending().count()), (500, 500, 1));
+    assert_eq!(view.counters().unwrap().total(), 0);
+    world.wait(30_000);
+    for host in &world.hosts {
+        let view = host.room(room.as_str());
+        let counters = view.counters().unwrap();
+        assert_eq!((view.total_score(), view.pending().count(), counters.total()), (500, 0, 500));
+        assert_eq!(counters.leaders(0).next().unwrap().user, "bob");
+        assert_eq!(counters.team("red").unwrap().score, 500);
+        assert_eq!(counters.rank("ada"), Some(1));
+    }
+    world.assert_same(room.as_str());
+}
+
+#[test]
 fn an_invitation_opens_a_private_room_and_a_kick_closes_it() {
     let (mut world, _) = World::with_room();
     let made =
