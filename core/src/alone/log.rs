@@ -24,7 +24,7 @@ pub struct Made {
     pub base: Position,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 struct StoredLog {
     #[prost(uint64, tag = "1")]
     epoch: u64,

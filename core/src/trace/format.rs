@@ -138,7 +138,7 @@ pub(super) struct StoredRecord {
     pub(super) value: Vec<u8>,
 }
 
-#[derive(Clone, PartialEq, Debug, Default, enfilade_proto::Message)]
+#[derive(Clone, PartialEq, enfilade_proto::Message)]
 pub(super) struct StoredMade {
     #[prost(message, optional, tag = "1")]
     id: Option<v1::OpId>,
