@@ -78,22 +78,34 @@ pub(crate) fn state(id: RoomId, input: &Value) -> Result<RoomState, Problem> {
     if input.is_null() {
         return Ok(RoomState::replica(id));
     }
+    RoomState::restore(id, snapshot(input)?, true).map_err(|code| code.to_string())
+}
+
+/// A snapshot, as the JSON codec writes it.
+pub(crate) fn snapshot(input: &Value) -> Result<v1::RoomSnapshot, Problem> {
     let whole = json!({ "message_type": "BULK_SYNC", "data": { "snapshot": input, "parts": 1 } });
-    let Some(Data::BulkSync(v1::BulkSync { snapshot: Some(snapshot), .. })) = sync(&whole)?.data else {
-        return Err("no snapshot".into());
-    };
-    RoomState::restore(id, snapshot, true).map_err(|code| code.to_string())
+    match sync(&whole)?.data {
+        Some(Data::BulkSync(v1::BulkSync { snapshot: Some(snapshot), .. })) => Ok(snapshot),
+        _ => Err("no snapshot".into()),
+    }
 }
 
 /// An element of a map.
 pub(crate) fn element(input: &Value) -> Result<v1::Element, Problem> {
-    let update = json!({ "message_type": "BULK_SYNC", "data": { "snapshot": { "elements": [input] } } });
-    match sync(&update)?.data {
-        Some(Data::BulkSync(v1::BulkSync { snapshot: Some(snapshot), .. })) => {
-            snapshot.elements.into_iter().next().ok_or_else(|| "no element".into())
-        }
-        _ => Err("no element".into()),
-    }
+    let elements = snapshot(&json!({ "elements": [input] }))?.elements;
+    elements.into_iter().next().ok_or_else(|| "no element".into())
+}
+
+/// Messages of a timeline.
+pub(crate) fn messages(input: &Value) -> Result<Vec<v1::Message>, Problem> {
+    Ok(snapshot(&json!({ "timeline": input }))?.timeline)
+}
+
+/// One of several names.
+pub(crate) fn name<T: Copy>(input: &Value, field: &str, names: &[(&str, T)]) -> Result<T, Problem> {
+    let given = text(input, field)?;
+    let known = names.iter().find(|(name, _)| *name == given);
+    known.map(|(_, value)| *value).ok_or_else(|| format!("{field}: no {given:?}"))
 }
 
 /// A snapshot in JSON.

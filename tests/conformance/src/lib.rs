@@ -5,6 +5,8 @@
 
 mod json;
 mod merges;
+mod order;
+mod predictions;
 mod rooms;
 mod signals;
 mod small;
@@ -20,16 +22,23 @@ type Rule = fn(&Value) -> Result<Value, Problem>;
 /// Every kind of question.
 const RULES: &[(&str, Rule)] = &[
     ("delta", rooms::delta),
+    ("element_merge", merges::elements),
     ("fold", rooms::fold),
+    ("fractional_index", order::between),
+    ("fractional_index_heal", order::heal),
     ("hash", small::hash),
+    ("message_digest", small::message_digest),
     ("packed_snapshot", rooms::packed),
     ("policy", rooms::policy),
+    ("prediction", predictions::next),
     ("room_id", small::room_id),
+    ("room_merge", merges::rooms),
     ("signal_clock", signals::clock),
     ("signal_delay", signals::delay),
     ("text", small::text),
     ("tier_transition", small::transition),
-    ("element_merge", merges::elements),
+    ("timeline_merge", merges::timelines),
+    ("version_vector", merges::vectors),
 ];
 
 /// The names of all kinds of question.

@@ -1,6 +1,6 @@
 //! Questions that need no room.
 
-use enfilade_core::{RoomId, Tier, hash53, text, tier};
+use enfilade_core::{RoomId, Tier, compress, hash53, text, tier, v1};
 use serde_json::{Value, json};
 
 use crate::{Problem, json as read};
@@ -40,4 +40,21 @@ pub(crate) fn transition(input: &Value) -> Result<Value, Problem> {
     };
     let steps = tier::transition(named("from")?, named("to")?);
     Ok(steps.iter().map(|step| format!("{step:?}").to_lowercase()).collect::<Vec<_>>().into())
+}
+
+/// `{messages, count}`: what was talked about. `count` is how many the room has had.
+pub(crate) fn message_digest(input: &Value) -> Result<Value, Problem> {
+    let messages = read::messages(&input["messages"])?;
+    let digest = compress::message_digest(&messages, read::number(input, "count")?);
+    let top = |list: &[v1::Frequency]| -> Vec<Value> {
+        list.iter().map(|item| json!([item.name, item.count])).collect()
+    };
+    Ok(json!({
+        "version": digest.digest_version,
+        "message_count": digest.message_count,
+        "last_message_time": digest.last_message_time,
+        "user_activity": top(&digest.user_activity),
+        "keywords": top(&digest.keywords),
+        "emotes": top(&digest.emotes),
+    }))
 }
