@@ -36,6 +36,14 @@ pub const ELEMENT_OVERHEAD: usize = 96;
 pub const MAP_BYTES: usize = SNAPSHOT_BYTES * 3 / 10;
 /// Milliseconds for which a deletion is remembered, so that whoever was away for a day brings nothing back.
 pub const TOMBSTONE: u64 = 24 * 60 * 60_000;
+/// The longest emoji, a family of four with skin tones, has 41; a name in colons is a word or two.
+pub const REACTION_BYTES: usize = 64;
+/// Different reactions to one message: what can be shown below it.
+pub const REACTIONS: usize = 20;
+/// Reactions to one message in all, so that it fits into a frame with its text at its longest.
+pub const REACTED: usize = 200;
+/// Pinned messages of a room: they travel with its state, whole.
+pub const PINS: usize = 50;
 /// The largest frame that either side takes.
 pub const FRAME_BYTES: usize = 64 * 1024;
 /// Payload of one part of a BULK_SYNC, leaving room for the frame around it.
@@ -43,6 +51,12 @@ pub const BULK_PART_BYTES: usize = 60 * 1024;
 
 /// Messages that an Active room holds.
 pub const ACTIVE_MESSAGES: usize = 1_000;
+/// Messages from beyond the window that an authority holds for operations on them.
+pub const FETCHED_MESSAGES: usize = 64;
+/// Messages that an authority fetches at a time; half of what it holds, so that none goes before its turn has come.
+pub const FETCHES: usize = 32;
+/// Changes of messages that an authority remembers while the store is being read.
+pub const LATE_CHANGES: usize = 1_024;
 /// Messages that a Background room holds.
 pub const BACKGROUND_MESSAGES: usize = 50;
 /// Messages that a client is sent when it opens a room; the rest is history.

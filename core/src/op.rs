@@ -50,12 +50,20 @@ fn check(body: &Body) -> Result<(), Code> {
         Body::SetConfig(_) | Body::Join(_) | Body::Leave(_) => Ok(()),
         Body::PostMessage(post) => {
             text::message(&post.text)?;
-            if post.mentions.len() > limits::MENTIONS {
-                return Err(Code::InvalidRequest);
-            }
-            post.mentions.iter().try_for_each(|user| UserId::new(user).map(drop))?;
+            mentions(&post.mentions)?;
             post.reply_to.map_or(Ok(()), |id| OpId::parse(Some(&id)).map(drop))
         }
+        Body::EditMessage(edit) => {
+            message(edit.message_id.as_ref(), edit.message_seq)?;
+            text::message(&edit.text)?;
+            mentions(&edit.mentions)
+        }
+        Body::DeleteMessage(delete) => message(delete.message_id.as_ref(), delete.message_seq),
+        Body::React(react) => {
+            message(react.message_id.as_ref(), react.message_seq)?;
+            text::reaction(&react.reaction).map(drop)
+        }
+        Body::Pin(pin) => message(pin.message_id.as_ref(), pin.message_seq),
         Body::FollowRoom(v1::FollowRoom { room_id, .. })
         | Body::UnfollowRoom(v1::UnfollowRoom { room_id, .. }) => RoomId::new(room_id).map(drop),
         Body::Notify(notify) => {
@@ -106,11 +114,7 @@ fn check(body: &Body) -> Result<(), Code> {
             if chosen { Ok(()) } else { Err(Code::InvalidRequest) }
         }
         // Not folded yet.
-        Body::EditMessage(_)
-        | Body::DeleteMessage(_)
-        | Body::React(_)
-        | Body::Pin(_)
-        | Body::RaiseFoldVersion(_) => Err(Code::InvalidOp),
+        Body::RaiseFoldVersion(_) => Err(Code::InvalidOp),
     }
 }
 
@@ -138,6 +142,30 @@ fn element(element: &v1::ElementChange) -> Result<(), Code> {
 fn key(key: &str) -> Result<(), Code> {
     let within = (1..=limits::ELEMENT_KEY_BYTES).contains(&key.len());
     if within && !key.chars().any(char::is_control) { Ok(()) } else { Err(Code::InvalidRequest) }
+}
+
+/// The message that an operation changes, and where it lies in the log; 0 where that is not known.
+pub(crate) fn target(body: &Body) -> Option<(OpId, u64)> {
+    let (id, seq) = match body {
+        Body::EditMessage(edit) => (&edit.message_id, edit.message_seq),
+        Body::DeleteMessage(delete) => (&delete.message_id, delete.message_seq),
+        Body::React(react) => (&react.message_id, react.message_seq),
+        Body::Pin(pin) => (&pin.message_id, pin.message_seq),
+        _ => return None,
+    };
+    Some((OpId::parse(id.as_ref()).ok()?, seq))
+}
+
+fn message(id: Option<&v1::OpId>, seq: u64) -> Result<(), Code> {
+    OpId::parse(id)?;
+    if seq < limits::INTEGER_BOUND { Ok(()) } else { Err(Code::InvalidRequest) }
+}
+
+fn mentions(users: &[String]) -> Result<(), Code> {
+    if users.len() > limits::MENTIONS {
+        return Err(Code::InvalidRequest);
+    }
+    users.iter().try_for_each(|user| UserId::new(user).map(drop))
 }
 
 fn visibility(number: i32) -> Result<(), Code> {
@@ -183,6 +211,7 @@ mod tests {
 
     #[test]
     fn fields_out_of_bounds_are_refused() {
+        let message_id = Some(v1::OpId { client: 1, counter: 1 });
         let bad = [
             Body::PostMessage(v1::PostMessage { text: "".into(), ..Default::default() }),
             Body::PostMessage(v1::PostMessage {
@@ -199,6 +228,11 @@ mod tests {
             put("k", 1, "a 0"),
             Body::PutElements(v1::PutElements::default()),
             Body::SetReadMarker(v1::SetReadMarker { room_id: "a b".into(), ordinal: 1 }),
+            Body::DeleteMessage(v1::DeleteMessage::default()),
+            Body::React(v1::React { message_id, reaction: "a b".into(), ..Default::default() }),
+            Body::React(v1::React { message_id, reaction: "👍".repeat(17), ..Default::default() }),
+            Body::EditMessage(v1::EditMessage { message_id, text: " ".into(), ..Default::default() }),
+            Body::Pin(v1::Pin { message_id, message_seq: 1 << 53, removed: false }),
             Body::SetReadMarker(v1::SetReadMarker { room_id: "a".into(), ordinal: 1 << 53 }),
         ];
         for body in bad {

@@ -29,6 +29,16 @@ pub fn message(text: &str) -> Result<&str, Code> {
     }
 }
 
+/// A reaction: an emoji, or the name of one in `:colons:`. 1 to 64 bytes without blanks and control characters.
+pub fn reaction(reaction: &str) -> Result<&str, Code> {
+    let fits = (1..=limits::REACTION_BYTES).contains(&reaction.len());
+    if fits && !reaction.chars().any(|c| c.is_whitespace() || is_forbidden(c)) {
+        Ok(reaction)
+    } else {
+        Err(Code::InvalidText)
+    }
+}
+
 /// The first characters of a message, for a notification.
 pub fn excerpt(text: &str) -> &str {
     match text.char_indices().nth(limits::EXCERPT_CHARS) {

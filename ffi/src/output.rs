@@ -156,6 +156,13 @@ pub enum RoomChange {
         /// Than this.
         before: i64,
     },
+    /// A message was edited or deleted, reacted to or pinned, or is about to be.
+    MessageChanged {
+        /// Its number in the room.
+        ordinal: i64,
+    },
+    /// Which messages are pinned, or one of them.
+    Pins,
     /// Older messages were put before the first.
     Prepended {
         /// How many.
@@ -285,6 +292,10 @@ impl From<client::RoomChange> for RoomChange {
             client::RoomChange::MessagesDropped(before) => {
                 RoomChange::MessagesDropped { before: to_long(before) }
             }
+            client::RoomChange::MessageChanged(ordinal) => {
+                RoomChange::MessageChanged { ordinal: to_long(ordinal) }
+            }
+            client::RoomChange::Pins => RoomChange::Pins,
             client::RoomChange::Prepended(count) => RoomChange::Prepended { count: to_long(count as u64) },
             client::RoomChange::Element(key) => RoomChange::Element { key },
             client::RoomChange::Pending => RoomChange::Pending,

@@ -109,7 +109,7 @@ impl Drained {
         let entry = &mut self.changes[place];
         for change in changes {
             match change {
-                RoomChange::Reset => entry.reset = true,
+                RoomChange::Reset | RoomChange::MessageChanged(_) | RoomChange::Pins => entry.reset = true,
                 RoomChange::MessageAdded(_) | RoomChange::MessagesDropped(_) | RoomChange::Prepended(_) => {
                     entry.messages = true;
                 }

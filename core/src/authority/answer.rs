@@ -4,13 +4,13 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
-use super::{Authority, ConnId, Effect, HistoryReader, Lane, Phase, Waiting};
-use crate::op::Body;
+use super::fetch::Purpose;
+use super::{Authority, ConnId, Effect, Lane, Phase, Waiting};
 use crate::policy::{self, Actor};
 use crate::state::SnapshotFor;
 use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
-use crate::{Code, Entry, Millis, Position, Tier, limits, v1};
+use crate::{Code, Millis, Position, Tier, limits, v1};
 
 /// Tag and length of a repeated field's item.
 pub(super) const ITEM_OVERHEAD: usize = 6;
@@ -92,37 +92,23 @@ impl Authority {
         let limit = (request.limit as usize).clamp(1, limits::HISTORY_PAGE);
         let end = self.confirmed.position().seq + 1;
         let before_seq = if request.before_seq == 0 { end } else { request.before_seq.min(end) };
-        let reader = HistoryReader { conn, request_id: request.request_id, before_seq, limit };
-        let first_held = self.confirmed.timeline().iter().next().map_or(end, |message| message.seq);
-        let older = self.confirmed.timeline().iter().rev().skip_while(|message| message.seq >= before_seq);
-        let older: Vec<_> = older.take(limit).collect();
+        let after_seq = request.after_seq;
+        let timeline = self.confirmed.timeline();
+        let first_held = timeline.iter().next().map_or(end, |message| message.seq);
+        let older = timeline.iter().rev().skip_while(|message| message.seq >= before_seq);
+        let older: Vec<_> = older.take_while(|message| message.seq > after_seq).take(limit).collect();
         let page = newest_that_fit(older.iter().map(|message| &***message));
         let is_full = page.len() == limit || page.len() < older.len();
-        let is_whole = self.confirmed.timeline().head() == self.confirmed.timeline().len() as u64;
+        let is_whole = timeline.head() == timeline.len() as u64 || after_seq + 1 >= first_held;
         if is_full || (before_seq > first_held && !page.is_empty()) || is_whole {
-            let next = page.first().filter(|first| first.ordinal > 1).map_or(0, |first| first.seq);
-            return self.send_page(&reader, page, next);
+            let goes_on = |first: &&v1::Message| first.ordinal > 1 && first.seq > after_seq + 1;
+            let first = page.first().filter(goes_on).filter(|_| is_full || !is_whole);
+            let next = first.map_or(0, |first| first.seq);
+            return self.send_page(conn, request.request_id, page, next);
         }
-        let from_seq = before_seq.saturating_sub(limit as u64).max(1);
-        self.effects.push_back(Effect::ReadHistory { reader, from_seq });
-    }
-
-    /// The entries that [`Effect::ReadHistory`] asked for; `None` when the store did not answer.
-    pub fn handle_history(&mut self, reader: HistoryReader, entries: Option<Vec<Vec<u8>>>) {
-        let Some(entries) = entries else {
-            return self.refuse(reader.conn, Code::StoreUnavailable, reader.request_id);
-        };
-        let from_seq = reader.before_seq.saturating_sub(reader.limit as u64).max(1);
-        let entries = entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
-        let messages: Vec<_> =
-            entries.filter(|entry| entry.seq < reader.before_seq).filter_map(message).collect();
-        let page = newest_that_fit(messages.iter().rev());
-        let next = match page.first() {
-            Some(first) if page.len() < messages.len() => first.seq,
-            _ if from_seq > 1 => from_seq,
-            _ => 0,
-        };
-        self.send_page(&reader, page, next);
+        let from_seq = before_seq.saturating_sub(limit as u64).max(after_seq + 1);
+        let purpose = Purpose::Page { conn, request_id: request.request_id };
+        self.read_history(purpose, from_seq, before_seq, after_seq);
     }
 
     /// The store can't give the room: everybody who waits is told, and who receives it as well, because nothing more
@@ -270,15 +256,21 @@ impl Authority {
         self.send(conn, Lane::Control, Frame::Error(error));
     }
 
-    fn send_page(&mut self, reader: &HistoryReader, messages: Vec<v1::Message>, next_before_seq: u64) {
+    pub(super) fn send_page(
+        &mut self,
+        conn: ConnId,
+        request_id: u64,
+        messages: Vec<v1::Message>,
+        next_before_seq: u64,
+    ) {
         let page = v1::HistoryPage {
-            request_id: reader.request_id,
+            request_id,
             room_id: self.confirmed.id().as_str().into(),
             position: Some(self.confirmed.position().wire()),
             messages,
             next_before_seq,
         };
-        self.send(reader.conn, Lane::Control, Frame::HistoryPage(page));
+        self.send(conn, Lane::Control, Frame::HistoryPage(page));
     }
 }
 
@@ -294,27 +286,11 @@ pub(super) fn newest_that_fit<'a>(messages: impl Iterator<Item = &'a v1::Message
     fitting
 }
 
-/// The message that an entry made, as history shows it.
-fn message(entry: Entry) -> Option<v1::Message> {
-    let Some(Body::PostMessage(post)) = entry.body else { return None };
-    Some(v1::Message {
-        id: Some(entry.op_id.wire()),
-        seq: entry.seq,
-        ordinal: entry.ordinal,
-        author: entry.author,
-        author_name: entry.author_name,
-        at: entry.at.0,
-        text: post.text,
-        mentions: post.mentions,
-        reply_to: post.reply_to,
-        ..Default::default()
-    })
-}
-
 /// Cuts a snapshot into parts of at most [`limits::BULK_PART_BYTES`]. Single fields go with the first.
 fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let members = core::mem::take(&mut whole.members);
     let timeline = core::mem::take(&mut whole.timeline);
+    let pins = core::mem::take(&mut whole.pins);
     let followings = core::mem::take(&mut whole.followings);
     let notifications = core::mem::take(&mut whole.notifications);
     let elements = core::mem::take(&mut whole.elements);
@@ -328,6 +304,7 @@ fn split(mut whole: v1::RoomSnapshot) -> Vec<v1::RoomSnapshot> {
     let mut parts = Parts { bytes: whole.encoded_len(), parts: alloc::vec![whole] };
     members.into_iter().for_each(|item| parts.room_for(item.encoded_len()).members.push(item));
     timeline.into_iter().for_each(|item| parts.room_for(item.encoded_len()).timeline.push(item));
+    pins.into_iter().for_each(|item| parts.room_for(item.encoded_len()).pins.push(item));
     followings.into_iter().for_each(|item| parts.room_for(item.encoded_len()).followings.push(item));
     notifications.into_iter().for_each(|item| parts.room_for(item.encoded_len()).notifications.push(item));
     conflicts.into_iter().for_each(|item| parts.room_for(item.encoded_len()).conflicts.push(item));

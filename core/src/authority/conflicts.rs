@@ -243,6 +243,7 @@ impl Authority {
             op: conflict.mine.clone(),
             body: op::parse(&conflict.mine).ok()?,
             footing: Footing::Chosen,
+            is_fetched: false,
         })
     }
 
@@ -302,7 +303,15 @@ impl Authority {
         let client = ClientId(hash53(self.confirmed.id().as_str().as_bytes(), 0).max(1));
         let op_id = OpId { client, counter: 1 };
         let (op, actor, footing) = (op::encode(body.clone()), Actor::System, Footing::Live);
-        self.queue.push_back(Submission { from: From::Own, actor, op_id, op, body, footing });
+        self.queue.push_back(Submission {
+            from: From::Own,
+            actor,
+            op_id,
+            op,
+            body,
+            footing,
+            is_fetched: false,
+        });
     }
 
     pub(super) fn settled(&mut self, reply: Reply) {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 #[cfg(doc)]
 use super::Authority;
+use super::fetch::Purpose;
 #[cfg(doc)]
 use crate::limits;
 use crate::op::Body;
@@ -93,13 +94,18 @@ pub enum Effect {
         batch: Vec<Vec<u8>>,
         /// The room's row in lists, as of after the batch.
         summary: Box<v1::RoomSummary>,
+        /// Messages that the batch changes, by the seq of the entry that made them: to be stored in the same step, in
+        /// place of what was stored for that seq before, and handed out with history.
+        amended: Vec<(u64, Vec<u8>)>,
     },
     /// Read entries after this position, then [`Authority::handle_entries`].
     Read {
         /// Where reading begins.
         after: Position,
     },
-    /// Read entries from `from_seq` to before `before_seq`, then [`Authority::handle_history`].
+    /// Read entries from `from_seq` to before `before_seq`, and what is stored as amended for them, then
+    /// [`Authority::handle_history`]. It is asked for to show a page, and to decide on a message that is beyond the
+    /// window.
     ReadHistory {
         /// Goes back with the entries.
         reader: HistoryReader,
@@ -189,14 +195,18 @@ pub enum Effect {
     },
 }
 
-/// A request for history that waits for the store.
+/// A stretch of the log that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryReader {
-    pub(super) conn: ConnId,
-    pub(super) request_id: u64,
-    /// The page ends before this entry.
+    pub(super) purpose: Purpose,
+    pub(super) generation: u64,
+    /// Where the room was when this was asked for.
+    pub(super) since: u64,
+    pub(super) from_seq: u64,
+    /// The stretch ends before this entry.
     pub before_seq: u64,
-    pub(super) limit: usize,
+    /// What the request goes back to.
+    pub(super) after_seq: u64,
 }
 
 /// Why an authority wants to be called at a time.

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::op::Body;
+use crate::op::{self, Body};
 use crate::{Entry, Position, RoomState, UserId, text, v1};
 use v1::{FriendEvent, FriendState, NotificationKind};
 
@@ -18,6 +18,7 @@ pub(super) fn entailed(room: &RoomState, entry: &Entry) -> Vec<(UserId, Body)> {
         }
         Some(Body::Leave(_)) => told.end_following(&entry.author),
         Some(Body::PostMessage(post)) => told.mentions(post),
+        Some(Body::EditMessage(edit)) => told.edited(edit),
         Some(Body::Invite(invite)) if !invite.withdrawn => {
             let name = room.info().map_or("", |info| &info.name);
             told.notify(&invite.user, NotificationKind::Invite, name.into());
@@ -43,6 +44,12 @@ pub(super) fn entailed(room: &RoomState, entry: &Entry) -> Vec<(UserId, Body)> {
         _ => {}
     }
     told.out
+}
+
+/// The message that an entry changes, if it is held.
+pub(super) fn target<'a>(room: &'a RoomState, entry: &Entry) -> Option<&'a v1::Message> {
+    let (id, _) = op::target(entry.body.as_ref()?)?;
+    room.timeline().find(id).map(|message| &**message)
 }
 
 struct Entailed<'a> {
@@ -96,14 +103,37 @@ impl Entailed<'_> {
     }
 
     fn mentions(&mut self, post: &v1::PostMessage) {
-        let mut mentioned: Vec<&str> = post.mentions.iter().map(|user| user.as_str()).collect();
+        for user in self.mentioned(&post.mentions) {
+            self.notify(user, NotificationKind::Mention, text::excerpt(&post.text).into());
+        }
+    }
+
+    /// Whom an edit mentions is told of the message. Who was told already, or has read on, is not told again: inboxes
+    /// know its ordinal.
+    fn edited(&mut self, edit: &v1::EditMessage) {
+        let Some(message) = target(self.room, self.entry).filter(|message| !message.deleted) else { return };
+        for user in self.mentioned(&edit.mentions).into_iter().filter(|user| *user != message.author) {
+            let notify = v1::Notify {
+                room_id: self.room_id(),
+                message_id: message.id,
+                ordinal: message.ordinal,
+                author: message.author.clone(),
+                author_name: message.author_name.clone(),
+                excerpt: text::excerpt(&edit.text).into(),
+                at: message.at,
+                kind: NotificationKind::Mention.into(),
+            };
+            self.tell(user, Body::Notify(notify));
+        }
+    }
+
+    /// The members among them, once each.
+    fn mentioned<'m>(&self, mentions: &'m [String]) -> Vec<&'m str> {
+        let mut mentioned: Vec<&str> = mentions.iter().map(|user| user.as_str()).collect();
         mentioned.sort_unstable();
         mentioned.dedup();
-        for user in mentioned {
-            if self.room.members().get(user).is_some() {
-                self.notify(user, NotificationKind::Mention, text::excerpt(&post.text).into());
-            }
-        }
+        mentioned.retain(|user| self.room.members().get(user).is_some());
+        mentioned
     }
 
     /// What an inbox says about another user, to that user's inbox.

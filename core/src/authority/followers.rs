@@ -118,6 +118,6 @@ impl Authority {
     /// Whether more waits than may.
     pub(super) fn has_too_much_to_do(&self) -> bool {
         let waiting = self.followers.waiting.values().map(|waiting| waiting.submissions.len());
-        self.queue.len() + waiting.sum::<usize>() >= limits::SUBMISSIONS
+        self.queue.len() + self.fetching.parked() + waiting.sum::<usize>() >= limits::SUBMISSIONS
     }
 }

@@ -5,6 +5,7 @@ mod conflicts;
 mod connection;
 mod effect;
 mod entailed;
+mod fetch;
 mod followers;
 mod outbox;
 mod recent;
@@ -19,12 +20,14 @@ use alloc::vec::Vec;
 
 pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
 pub use effect::{Appended, AuthorityConfig, ConnId, Effect, HistoryReader, Lane, Loaded, Reply, Timer};
+pub use fetch::Stretch;
 
 use crate::op::Body;
 use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{SnapshotFor, compress, decompress};
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
+use fetch::Fetching;
 use followers::Followers;
 use outbox::Outbox;
 use recent::Recent;
@@ -40,6 +43,8 @@ struct Submission {
     op: Vec<u8>,
     body: Body,
     footing: Footing,
+    /// The message that it is about was fetched, or there is none.
+    is_fetched: bool,
 }
 
 /// What an operation was made over.
@@ -138,6 +143,7 @@ pub struct Authority {
     phase: Phase,
     queue: VecDeque<Submission>,
     waiting: Vec<Waiting>,
+    fetching: Fetching,
     recent: Recent,
     subscribers: Subscribers,
     signals: signals::Signals,
@@ -177,6 +183,7 @@ impl Authority {
             phase: Phase::Loading,
             queue: VecDeque::new(),
             waiting: Vec::new(),
+            fetching: Fetching::default(),
             recent: Recent::default(),
             subscribers: Subscribers::default(),
             signals: signals::Signals::default(),
@@ -203,6 +210,7 @@ impl Authority {
         self.subscribers.is_empty()
             && self.queue.is_empty()
             && self.waiting.is_empty()
+            && self.fetching.is_empty()
             && self.outbox.is_empty()
             && self.followers.is_empty()
             && matches!(self.phase, Phase::Ready)
@@ -255,6 +263,7 @@ impl Authority {
         self.recent = Recent::default();
         self.outbox.forget();
         self.confirmed = state;
+        self.forget_fetched();
         for bytes in &loaded.entries {
             // Whether what these entries entail has reached the other rooms is not known; repeating is harmless.
             let entry = Entry::decode(bytes)?;
@@ -338,7 +347,7 @@ impl Authority {
             self.flush_presence(now);
         }
         if is_due(&mut self.timers.background) {
-            self.flush_background();
+            self.flush_background(now);
         }
         if is_due(&mut self.timers.heartbeat) {
             self.beat(now);
@@ -407,6 +416,7 @@ impl Authority {
     /// Folds an entry that the store has, and follows it up by the state as it is then.
     pub(super) fn confirm(&mut self, entry: &Entry, now: Millis) -> Result<(), Code> {
         self.confirmed.apply(entry)?;
+        self.note_late(entry);
         self.subscribers.let_go(entry.op_id);
         self.follow_up(entry, now);
         self.put_out(entry, now);

@@ -3,10 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::entailed::entailed;
+use super::entailed::{entailed, target};
 use super::{Authority, ConnId, Effect, Reply};
-use crate::op::Body;
-use crate::{Code, Entry, Millis, OpId, RoomId};
+use crate::op::{self, Body};
+use crate::{Code, Entry, Millis, OpId, RoomId, UserId};
 
 /// Milliseconds after which a delivery that was not answered, or not settled, is repeated.
 const RETRY_INTERVAL: u64 = 2_000;
@@ -15,6 +15,14 @@ const RETRY_INTERVAL: u64 = 2_000;
 pub(super) struct Outbox {
     next: u64,
     deliveries: BTreeMap<u64, Delivery>,
+    /// Edits of messages that are not held: whom they mention can be told when the message has been fetched.
+    lookups: Vec<Lookup>,
+}
+
+#[derive(Debug)]
+struct Lookup {
+    entry: Entry,
+    retry_at: Millis,
 }
 
 #[derive(Debug)]
@@ -37,7 +45,7 @@ pub(super) enum Then {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.deliveries.is_empty()
+        self.deliveries.is_empty() && self.lookups.is_empty()
     }
 
     /// Whether the chosen side of this conflict is on its way.
@@ -48,10 +56,12 @@ impl Outbox {
     /// Forgets all deliveries. Numbers are not used again: answers to forgotten ones may be under way.
     pub(super) fn forget(&mut self) {
         self.deliveries.clear();
+        self.lookups.clear();
     }
 
     pub(super) fn next_retry(&self) -> Option<Millis> {
-        self.deliveries.values().map(|delivery| delivery.retry_at).min()
+        let lookups = self.lookups.iter().map(|lookup| lookup.retry_at);
+        self.deliveries.values().map(|delivery| delivery.retry_at).chain(lookups).min()
     }
 }
 
@@ -71,7 +81,31 @@ impl Authority {
 
     /// Sends off what this confirmed entry entails.
     pub(super) fn follow_up(&mut self, entry: &Entry, now: Millis) {
-        for (user, body) in entailed(&self.confirmed, entry) {
+        if let Some(Body::EditMessage(edit)) = &entry.body
+            && !edit.mentions.is_empty()
+            && edit.message_seq > 0
+            && target(&self.confirmed, entry).is_none()
+        {
+            self.outbox.lookups.push(Lookup { entry: entry.clone(), retry_at: now + RETRY_INTERVAL });
+            return self.ask_for_message(edit.message_seq);
+        }
+        self.deliver_all(entailed(&self.confirmed, entry), now);
+    }
+
+    /// Follows up the edits of a message that was fetched, or turned out to be none.
+    pub(super) fn follow_up_fetched(&mut self, seq: u64, is_known: bool, now: Millis) {
+        if !is_known {
+            return;
+        }
+        let is_of = |lookup: &mut Lookup| {
+            lookup.entry.body.as_ref().and_then(op::target).is_some_and(|(_, of)| of == seq)
+        };
+        let known: Vec<Lookup> = self.outbox.lookups.extract_if(.., is_of).collect();
+        known.iter().for_each(|lookup| self.deliver_all(entailed(&self.confirmed, &lookup.entry), now));
+    }
+
+    fn deliver_all(&mut self, deliveries: Vec<(UserId, Body)>, now: Millis) {
+        for (user, body) in deliveries {
             self.dispatch(RoomId::inbox(&user), body, Then::Nothing, now);
         }
     }
@@ -94,6 +128,12 @@ impl Authority {
         };
         let due: Vec<u64> = self.outbox.deliveries.iter_mut().filter_map(due).collect();
         due.into_iter().for_each(|number| self.emit(number));
+        let mut missing = Vec::new();
+        for lookup in self.outbox.lookups.iter_mut().filter(|lookup| lookup.retry_at <= now) {
+            lookup.retry_at = now + RETRY_INTERVAL;
+            missing.extend(lookup.entry.body.as_ref().and_then(op::target));
+        }
+        missing.into_iter().for_each(|(_, seq)| self.ask_for_message(seq));
     }
 
     fn emit(&mut self, number: u64) {

@@ -18,7 +18,7 @@ use crate::{ClientId, Code, Entry, Millis, OpId, Retry, hash53, limits, v1};
 /// A batch on its way, and what is to be told about it afterwards.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     decided: Vec<(Submission, Outcome)>,
 }
 
@@ -59,7 +59,7 @@ impl Authority {
                     Some(base) if submit.offline => Footing::Offline(base),
                     Some(_) | None => Footing::Live,
                 };
-                self.enqueue(Submission { from, actor, op_id, op, body, footing }, now);
+                self.enqueue(Submission { from, actor, op_id, op, body, footing, is_fetched: false }, now);
             }
             Err(code) => self.reject(conn, op_id.wire(), code.into()),
         }
@@ -81,7 +81,7 @@ impl Authority {
         let op_id = OpId { client, counter: reply.delivery + 1 };
         let op = op::encode(body.clone());
         let (from, actor, footing) = (From::Room(reply), Actor::System, Footing::Live);
-        self.enqueue(Submission { from, actor, op_id, op, body, footing }, now);
+        self.enqueue(Submission { from, actor, op_id, op, body, footing, is_fetched: false }, now);
     }
 
     /// How the append ended.
@@ -135,9 +135,10 @@ impl Authority {
                 && bytes < limits::BATCH_BYTES
                 && let Some(submission) = self.queue.pop_front()
             {
+                let Some(submission) = self.park(submission) else { continue };
                 let Some(submission) = self.wait_for_facts(submission, now) else { continue };
                 let outcome = self.decide(&submission, &mut in_flight.entries, now);
-                bytes += submission.op.len();
+                bytes += submission.op.len() + self.amended_bytes(&submission.body);
                 in_flight.decided.push((submission, outcome));
             }
             if in_flight.entries.is_empty() {
@@ -167,6 +168,7 @@ impl Authority {
             expected: self.confirmed.position(),
             batch,
             summary: Box::new(summary),
+            amended: self.amended(&in_flight),
         });
         self.phase = Phase::Appending(in_flight);
     }
@@ -207,7 +209,8 @@ impl Authority {
 
     pub(super) fn refuse_queue(&mut self, code: Code) {
         let refusal = Refusal { code, retry_after: STORE_RETRY_AFTER };
-        for submission in core::mem::take(&mut self.queue) {
+        let queue = core::mem::take(&mut self.queue);
+        for submission in queue.into_iter().chain(self.fetching.unpark()) {
             self.put_off(submission, refusal);
         }
     }

@@ -1,6 +1,6 @@
 //! Who receives the room, and what they are told as time goes on.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::answer::{ITEM_OVERHEAD, newest_that_fit};
 use super::{Authority, ConnId, Effect, Lane, Phase};
-use crate::op::Body;
+use crate::op::{self, Body};
 use crate::policy::{self, Actor, Refusal};
 use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
@@ -36,6 +36,8 @@ struct Subscriber {
 struct News {
     /// Ordinal of the first message that is news; 0 when none is.
     first_message: u64,
+    /// Ordinals of messages that were changed.
+    changed: BTreeSet<u64>,
     info: bool,
     config: bool,
     /// Anything else: counts.
@@ -267,7 +269,7 @@ impl Authority {
     }
 
     /// One update with all that has happened in the last second.
-    pub(super) fn flush_background(&mut self) {
+    pub(super) fn flush_background(&mut self, now: Millis) {
         let news = core::mem::take(&mut self.subscribers.news);
         let timeline = self.confirmed.timeline();
         let first = match news.first_message {
@@ -275,10 +277,22 @@ impl Authority {
             first => first.max((timeline.head() + 1).saturating_sub(limits::BACKGROUND_MESSAGES as u64)),
         };
         let recent = (first..=timeline.head()).rev().filter_map(|ordinal| timeline.get(ordinal));
+        // Those that are new are told as they are now; of those that have left the last fifty nothing is told.
+        let oldest = (timeline.head() + 1).saturating_sub(limits::BACKGROUND_MESSAGES as u64).min(first);
+        let changed = news.changed.range(oldest..first).rev().filter_map(|ordinal| timeline.get(*ordinal));
+        let mut changed = newest_that_fit(recent.chain(changed).map(|message| &**message));
+        let recent = changed.split_off(changed.partition_point(|message| message.ordinal < first));
+        // What does not fit beside them comes with the next update.
+        let told = changed.first().or(recent.first()).map_or(first, |message| message.ordinal);
+        self.subscribers.news.changed = news.changed.range(oldest..told.max(oldest)).copied().collect();
+        if !self.subscribers.news.changed.is_empty() {
+            self.timers.background = Some(now + limits::BACKGROUND_INTERVAL);
+        }
         let update = v1::StateUpdate {
             info: self.confirmed.info().filter(|_| news.info).cloned(),
             room_config: news.config.then(|| *self.confirmed.config()),
-            recent: newest_that_fit(recent.map(|message| &**message)),
+            recent,
+            changed,
             ..self.counts()
         };
         let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(update));
@@ -322,7 +336,10 @@ impl Authority {
     }
 
     fn take_note(&mut self, entry: &Entry) {
+        let target = entry.body.as_ref().and_then(op::target);
+        let changed = target.and_then(|(id, _)| self.confirmed.timeline().by_id(id));
         let news = &mut self.subscribers.news;
+        news.changed.extend(changed.map(|message| message.ordinal));
         match &entry.body {
             Some(Body::PostMessage(_)) if news.first_message == 0 => news.first_message = entry.ordinal,
             Some(Body::CreateRoom(_) | Body::SetInfo(_)) => news.info = true,

@@ -1,6 +1,7 @@
 mod friends;
 mod room;
 mod signals;
+mod timeline;
 
 use alloc::string::String;
 use alloc::vec;
@@ -312,7 +313,8 @@ fn deliveries_that_change_nothing_leave_no_entry() {
     let mut authority = Authority::new(RoomId::new("inbox:bob").unwrap(), config, 1, Millis(0));
     authority.poll_effect();
     authority.handle_loaded(Loaded::default(), Millis(0)).unwrap();
-    let mut inbox = Room { authority, log: Vec::new(), epoch: 0, now: Millis(0) };
+    let mut inbox =
+        Room { authority, log: Vec::new(), amended: Default::default(), epoch: 0, now: Millis(0) };
     let follow = |seq| {
         let as_of = Some(v1::Position { epoch: 5, seq });
         Body::FollowRoom(v1::FollowRoom { room_id: "lobby".into(), as_of })
@@ -402,8 +404,8 @@ fn all_history(room: &mut Room) -> Vec<u64> {
         room.authority.history(ConnId(1), &actor("bob"), request);
         let mut effects = room.run();
         if let Some(Effect::ReadHistory { reader, from_seq }) = effects.first().cloned() {
-            let entries = room.log[from_seq as usize - 1..reader.before_seq as usize - 1].to_vec();
-            room.authority.handle_history(reader, Some(entries));
+            let stretch = room.stretch(from_seq, reader.before_seq);
+            room.authority.handle_history(reader, Some(stretch), room.now);
             effects = room.run();
         }
         fits(&effects);

@@ -53,6 +53,8 @@ pub(super) struct Light {
     /// How many messages the room has had.
     pub(super) messages: u64,
     pub(super) recent: VecDeque<Arc<v1::Message>>,
+    /// How many messages are missing before the first, of those that were posted since the ones shown before.
+    pub(super) missed: u64,
     pub(super) last_activity: u64,
     /// A heartbeat has spoken of entries that no update has shown yet.
     pub(super) is_behind: bool,
@@ -172,7 +174,7 @@ impl Base {
 impl Light {
     pub(super) fn of(state: &RoomState, user_count: u32) -> Light {
         let timeline = state.timeline();
-        let skipped = timeline.len().saturating_sub(limits::BACKGROUND_MESSAGES);
+        let skipped = timeline.len().saturating_sub(limits::BACKGROUND_MESSAGES).max(timeline.settled());
         Light {
             seen: state.position(),
             info: state.info().cloned(),
@@ -181,6 +183,7 @@ impl Light {
             member_count: state.members().len() as u32,
             messages: timeline.head(),
             recent: timeline.iter().skip(skipped).cloned().collect(),
+            missed: 0,
             last_activity: state.last_at().0,
             is_behind: false,
         }
@@ -226,8 +229,8 @@ impl Light {
         }
     }
 
-    /// Takes messages that ascend. Those that are known are passed over; where some between are missing, the old ones
-    /// go, since what is shown has no holes. Returns the ordinals added, and the one below which messages went.
+    /// Takes what is new, ascending. Of the room's last messages as many are held as may be; where some between are
+    /// missing, there is a gap. Returns the ordinals added, and the one below which messages went.
     pub(super) fn extend(&mut self, messages: Vec<v1::Message>) -> (Vec<u64>, Option<u64>) {
         let mut added = Vec::new();
         let mut dropped_before = None;
@@ -236,19 +239,46 @@ impl Light {
             if last.is_some_and(|last| message.ordinal <= last) {
                 continue;
             }
-            if last.is_some_and(|last| message.ordinal != last + 1) {
-                self.recent.clear();
-                dropped_before = Some(message.ordinal);
-            }
-            if self.recent.len() == limits::BACKGROUND_MESSAGES {
-                self.recent.pop_front();
-                dropped_before = self.recent.front().map(|first| first.ordinal);
-            }
             self.last_activity = self.last_activity.max(message.at);
             added.push(message.ordinal);
             self.recent.push_back(Arc::new(message));
+            // Of others than the room's last the server does not say whether they change.
+            let held = limits::BACKGROUND_MESSAGES as u64;
+            let oldest = self.recent.back().map_or(0, |last| (last.ordinal + 1).saturating_sub(held));
+            while self.recent.front().is_some_and(|first| first.ordinal < oldest)
+                && let Some(gone) = self.recent.pop_front()
+            {
+                let first = self.recent.front().map_or(0, |first| first.ordinal);
+                self.missed = first.saturating_sub(gone.ordinal + 1);
+                dropped_before = Some(first);
+            }
         }
         (added, dropped_before)
+    }
+
+    /// Takes messages that are held and have changed. Returns the ordinals of those that differ from what was held.
+    pub(super) fn take_changed(&mut self, messages: Vec<v1::Message>) -> Vec<u64> {
+        let mut changed = Vec::new();
+        for message in messages {
+            let place = self.recent.binary_search_by(|held| held.ordinal.cmp(&message.ordinal));
+            let held = place.ok().and_then(|place| self.recent.get_mut(place));
+            if let Some(held) = held
+                && held.changed_seq < message.changed_seq
+            {
+                changed.push(message.ordinal);
+                *held = Arc::new(message);
+            }
+        }
+        changed
+    }
+
+    /// Takes the whole projection: the messages in it, and none besides.
+    pub(super) fn replace(&mut self, messages: Vec<v1::Message>) {
+        let last = self.recent.back().map_or(0, |last| last.ordinal);
+        let first = messages.first().map_or(0, |first| first.ordinal);
+        self.missed = if last == 0 { 0 } else { first.saturating_sub(last + 1) };
+        self.last_activity = self.last_activity.max(messages.last().map_or(0, |last| last.at));
+        self.recent = messages.into_iter().map(Arc::new).collect();
     }
 }
 
@@ -265,13 +295,30 @@ mod tests {
     }
 
     #[test]
-    fn the_light_projection_holds_the_last_fifty_messages_without_holes() {
+    fn the_light_projection_holds_the_last_fifty_messages_and_knows_what_it_has_missed() {
         let mut light = Light::default();
         assert_eq!(light.extend(messages(1..=3)), ([1, 2, 3].into(), None));
         assert_eq!(light.extend(messages(2..=4)), ([4].into(), None));
-        assert_eq!(light.extend(messages(7..=8)), ([7, 8].into(), Some(7)));
-        assert_eq!(held(&light), [7, 8]);
-        light.extend(messages(9..=100));
-        assert_eq!(held(&light), (51..=100).collect::<Vec<_>>());
+        assert_eq!(light.extend(messages(7..=8)), ([7, 8].into(), None));
+        assert_eq!((held(&light), light.missed), ([1, 2, 3, 4, 7, 8].into(), 0));
+        light.extend(messages(9..=53));
+        assert_eq!((held(&light)[..3].to_vec(), light.missed), ([4, 7, 8].into(), 0));
+        light.extend(messages(54..=100));
+        assert_eq!((held(&light), light.missed), ((51..=100).collect(), 0));
+        let (_, dropped) = light.extend(messages(160..=200));
+        assert_eq!((held(&light), light.missed, dropped), ((160..=200).collect(), 59, Some(160)));
+        light.replace(messages(260..=300));
+        assert_eq!((held(&light), light.missed), ((260..=300).collect(), 59));
+    }
+
+    #[test]
+    fn a_change_of_a_message_that_is_held_replaces_it_once_and_others_are_passed_over() {
+        let mut light = Light::default();
+        light.extend(messages(1..=3));
+        let edited = v1::Message { ordinal: 2, changed_seq: 9, text: "new".into(), ..Default::default() };
+        let unknown = v1::Message { ordinal: 7, changed_seq: 9, ..Default::default() };
+        assert_eq!(light.take_changed([edited.clone(), unknown].into()), Vec::from([2]));
+        assert!(light.take_changed([edited].into()).is_empty());
+        assert_eq!(light.recent[1].text, "new");
     }
 }

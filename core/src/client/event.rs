@@ -125,6 +125,10 @@ pub enum RoomChange {
     MessageAdded(u64),
     /// Messages with ordinals below this one are no longer held.
     MessagesDropped(u64),
+    /// The message with this ordinal was edited or deleted, reacted to or pinned, or is about to be.
+    MessageChanged(u64),
+    /// Which messages are pinned, or one of them.
+    Pins,
     /// So many older messages were put before the first.
     Prepended(usize),
     /// The element of this key was written, by anybody, or its place was.
@@ -221,6 +225,7 @@ impl Outbox {
             | RoomChange::MessagesDropped(_)
             | RoomChange::Prepended(_)
             | RoomChange::Element(_)
+            | RoomChange::Pins
             | RoomChange::Pending
             | RoomChange::Draft
             | RoomChange::Signals => false,
@@ -228,6 +233,7 @@ impl Outbox {
             | RoomChange::Meta
             | RoomChange::Presence
             | RoomChange::MessageAdded(_)
+            | RoomChange::MessageChanged(_)
             | RoomChange::Tier
             | RoomChange::Unread => true,
         };

@@ -78,6 +78,10 @@ pub enum Input {
     Edit(OpId, Body),
     /// [`Client::load_older`].
     LoadOlder(RoomId, u32),
+    /// [`Client::fill_gap`].
+    FillGap(RoomId, u64),
+    /// [`Client::amend`], and by it `edit_message`, `delete_message`, `react` and `pin`.
+    Amend(RoomId, Body),
     /// [`Client::set_draft`].
     SetDraft(RoomId, String),
     /// [`Client::set_scroll`].
@@ -170,6 +174,8 @@ impl Client {
             Input::LoadOlder(room, limit) => {
                 return Ok(Answer::Taken(self.load_older(&room, limit as usize, now)));
             }
+            Input::FillGap(room, after) => return Ok(Answer::Taken(self.fill_gap(&room, after, now))),
+            Input::Amend(room, body) => return self.amend(&room, body, now).map(Answer::Op),
             Input::SetDraft(room, draft) => {
                 self.tick(now);
                 self.set_draft(&room, &draft);

@@ -1,12 +1,10 @@
-//! The room list, polled in pages, and history, which is asked for in the same way.
+//! The room list, polled in pages.
 
 use alloc::string::String;
 
-use super::content::Content;
-use super::rooms::History;
-use super::{Client, RoomChange};
+use super::Client;
 use crate::sorted::{SortedMap, SortedSet};
-use crate::{Millis, Position, RoomId, limits, v1};
+use crate::{Millis, RoomId, limits, v1};
 
 /// Rows of rooms that the user may see, as the server lists them.
 #[derive(Debug, Default)]
@@ -123,57 +121,6 @@ impl Client {
         }
     }
 
-    pub(super) fn ask_for_history(&mut self, id: &RoomId, limit: usize) -> bool {
-        let is_online = self.link.is_online();
-        let Some(room) = self.rooms.get_mut(id) else { return false };
-        let Content::Active(active) = &room.content else { return false };
-        if !is_online || room.history.asked.is_some() || !has_older(active, room.history) {
-            return false;
-        }
-        let before_seq = active.state.timeline().iter().next().map_or(0, |first| first.seq);
-        self.ask_before(id, before_seq, limit.clamp(1, limits::HISTORY_PAGE) as u32);
-        true
-    }
-
-    fn ask_before(&mut self, id: &RoomId, before_seq: u64, limit: u32) {
-        let request_id = self.next_request();
-        let request = v1::HistoryRequest {
-            request_id,
-            room_id: id.as_str().into(),
-            before_seq,
-            limit,
-            ..Default::default()
-        };
-        let bytes = self.send(v1::client_frame::Body::History(request));
-        let room = self.room_mut(id);
-        room.history = History { asked: Some(request_id), before_seq, limit, is_exhausted: false };
-        room.bytes_out += bytes as u64;
-    }
-
-    pub(super) fn take_history(&mut self, page: v1::HistoryPage, bytes: usize) {
-        let Ok(id) = RoomId::new(&page.room_id) else { return };
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.bytes_in += bytes as u64;
-        let History { asked, before_seq, limit, .. } = room.history;
-        if asked != Some(page.request_id) {
-            return;
-        }
-        room.history.asked = None;
-        let Content::Active(active) = &mut room.content else { return };
-        let epoch = page.position.map(Position::from).unwrap_or_default().epoch;
-        if epoch != active.state.position().epoch {
-            return;
-        }
-        let added = active.state.timeline_mut().prepend(&page.messages);
-        let next = page.next_before_seq;
-        if added == 0 && page.messages.is_empty() && (1..before_seq).contains(&next) {
-            // A stretch of the log without messages.
-            return self.ask_before(&id, next, limit);
-        }
-        room.history.is_exhausted = next == 0 || added == 0;
-        self.outbox.room(&id, RoomChange::Prepended(added));
-    }
-
     /// A request of this number has failed. Returns whether it was one of ours.
     pub(super) fn request_failed(&mut self, request_id: u64, retry_after: u64, now: Millis) -> bool {
         if self.list.asked.as_ref().is_some_and(|asked| asked.request_id == request_id) {
@@ -181,20 +128,11 @@ impl Client {
             self.list.due = Some(now + retry_after.max(self.config.room_list_interval));
             return true;
         }
-        let of_room = |room: &&mut super::rooms::Room| room.history.asked == Some(request_id);
-        let room = self.rooms.values_mut().find(of_room);
-        room.map(|room| room.history.asked = None).is_some()
+        self.history_failed(request_id)
     }
 
-    fn next_request(&mut self) -> u64 {
+    pub(super) fn next_request(&mut self) -> u64 {
         self.requests += 1;
         self.requests
     }
-}
-
-/// Whether there may be messages before the first that is held, and room for them.
-pub(super) fn has_older(active: &super::content::Active, history: History) -> bool {
-    let timeline = active.state.timeline();
-    let reaches_back = timeline.first_ordinal().map_or(timeline.head() == 0, |first| first <= 1);
-    !history.is_exhausted && !reaches_back && timeline.len() < limits::ACTIVE_MESSAGES
 }

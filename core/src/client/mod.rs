@@ -1,5 +1,6 @@
 //! The client's part: one connection, many rooms, and everything between them and the app.
 
+mod amend;
 mod backoff;
 mod bench;
 mod config;
@@ -8,6 +9,7 @@ mod connection;
 mod content;
 mod elements;
 mod event;
+mod history;
 mod input;
 mod list;
 mod people;
@@ -16,6 +18,7 @@ mod queue;
 mod resubmit;
 mod rooms;
 mod scores;
+mod rows;
 mod signals;
 mod sync;
 mod view;
@@ -29,6 +32,7 @@ pub use connection::Counters;
 pub use event::{Effect, Event, Network, RoomChange, Timer};
 pub use input::{Answer, Input};
 pub(crate) use persist::redact_record;
+pub use rows::{Gap, Shown};
 pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
 pub use warm::{WarmUp, WarmUpCounters, Warmed};
@@ -423,10 +427,18 @@ impl Client {
         }
     }
 
-    /// Asks for messages before the first that an Active room holds. Returns whether a request was sent.
+    /// Asks for messages before the first that an Active room holds. Returns whether a request was sent. A room holds
+    /// [`limits::ACTIVE_MESSAGES`]; beyond, what lies between those looked at and the newest goes, and leaves a gap.
     pub fn load_older(&mut self, room: &RoomId, limit: usize, now: Millis) -> bool {
         self.tick(now);
-        self.ask_for_history(room, limit)
+        self.ask_for_older(room, limit)
+    }
+
+    /// Asks for the messages that are missing after the one with this ordinal, as [`RoomView::gap_before`] shows it,
+    /// page by page until none is missing. Returns whether a request was sent.
+    pub fn fill_gap(&mut self, room: &RoomId, after: u64, now: Millis) -> bool {
+        self.tick(now);
+        self.ask_for_gap(room, after)
     }
 
     /// Keeps the room list up to date, or no longer does.

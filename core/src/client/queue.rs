@@ -82,7 +82,7 @@ impl Client {
             let decides_nothing = matches!(
                 op.body,
                 Body::PostMessage(_) | Body::SetReadMarker(_) | Body::PutElements(_) | Body::AddScore(_)
-            );
+            ) || op::target(&op.body).is_some();
             !decides_nothing && !op.is_acknowledged()
         };
         if room.synced != Synced::Ready || self.pending.of(id).any(decides_later) {
@@ -94,11 +94,16 @@ impl Client {
         let facts = Facts { is_admin: false, follows_owner: Some(follows.unwrap_or(true)) };
         let actor = Actor::User { id: user.id.clone(), name: user.name.clone(), facts };
         let server_now = self.signals.clock.server(now);
-        policy::may_submit(&active.state, &actor, body, server_now)
+        match policy::may_submit(&active.state, &actor, body, server_now) {
+            // It may lie beyond what is held here.
+            Err(Refusal { code: Code::NoSuchMessage, .. }) => Ok(()),
+            predicted => predicted,
+        }
     }
 
     /// Notes what the room will be when its creation is confirmed, so that it can be shown before.
     pub(super) fn foresee(&mut self, id: &RoomId, body: &Body) {
+        self.touch(id, body);
         let Body::CreateRoom(create) = body else { return };
         let owner = self.user.as_ref().map_or(String::new(), |user| user.id.as_str().to_string());
         let info = v1::RoomInfo {
@@ -156,7 +161,9 @@ impl Client {
             content.tier() <= Tier::Cached || is_reached || content.shows(op_id)
         });
         if is_shown {
-            self.pending.remove(op_id);
+            if let Some(op) = self.pending.remove(op_id) {
+                self.touch(&id, &op.body);
+            }
         } else {
             self.pending.acknowledge(op_id, position);
         }
@@ -232,6 +239,7 @@ impl Client {
         }
         let Some(op) = self.pending.remove(op_id) else { return };
         self.forget_record(&pending::key(op_id));
+        self.touch(&op.room, &op.body);
         match &op.body {
             Body::CreateRoom(_) => {
                 self.room_mut(&op.room).predicted = None;
@@ -254,8 +262,9 @@ impl Client {
 
     /// The view shows the entry of this operation: it is pending no longer, acknowledged or not.
     pub(super) fn confirm(&mut self, id: &RoomId, op_id: OpId) {
-        if self.pending.remove(op_id).is_some() {
+        if let Some(op) = self.pending.remove(op_id) {
             self.forget_record(&pending::key(op_id));
+            self.touch(id, &op.body);
             self.outbox.room(id, RoomChange::Pending);
         }
     }

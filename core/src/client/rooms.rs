@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::bench::Bench;
 use super::content::{Active, Content};
+use super::history::History;
 use super::sync::Parts;
 use super::view::Synced;
 use super::warm::WarmUp;
@@ -55,18 +56,6 @@ pub(super) struct Room {
     pub(super) bytes_out: u64,
     /// What the room will be once its creation is confirmed.
     pub(super) predicted: Option<Box<v1::RoomInfo>>,
-}
-
-/// Scrolling back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct History {
-    /// The request that is not answered.
-    pub(super) asked: Option<u64>,
-    /// What it asked for: messages before this entry, and how many.
-    pub(super) before_seq: u64,
-    pub(super) limit: u32,
-    /// The server has no more.
-    pub(super) is_exhausted: bool,
 }
 
 /// A request that is not answered by then is repeated.

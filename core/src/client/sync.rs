@@ -7,6 +7,7 @@ use super::view::Synced;
 use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
 use crate::delta::{Delta, delta};
+use crate::op::{self, Body};
 use crate::sorted::SortedMap;
 use crate::state::Change;
 use crate::v1::room_state_sync::Data;
@@ -168,8 +169,14 @@ impl Client {
                 self.outbox.room(id, RoomChange::MessageAdded(ordinal));
                 self.outbox.room(id, RoomChange::Unread);
             }
-            Change::MessagesDropped(before) => self.outbox.room(id, RoomChange::MessagesDropped(before)),
             Change::Score(_) | Change::Scores => self.outbox.room(id, RoomChange::Scores),
+            Change::MessagesDropped(before) => {
+                self.room_mut(id).history.is_exhausted = false;
+                self.outbox.room(id, RoomChange::MessagesDropped(before));
+            }
+            Change::MessageChanged(ordinal) => self.outbox.room(id, RoomChange::MessageChanged(ordinal)),
+            Change::Pins => self.outbox.room(id, RoomChange::Pins),
+            Change::Slid => self.outbox.room(id, RoomChange::Reset),
             Change::Following(room) => {
                 if let Ok(room) = RoomId::new(&room) {
                     self.unread_changed(&room);
@@ -284,12 +291,16 @@ impl Client {
         let Content::Active(active) = &mut room.content else { return };
         let held = active.state.position();
         let was_loaded = active.is_loaded();
-        active.state = state;
+        let old = core::mem::replace(&mut active.state, state);
+        let why = room.reset.take().or((reason != 0).then(|| super::connection::known(reason)));
+        // What is merely far behind is the same log: what was shown stays, and a gap is shown where the two don't touch.
         active.before = None;
+        if held.epoch == at.epoch && matches!(why, None | Some(Code::TooFarBehind)) {
+            active.state.timeline_mut().keep_older(old.timeline(), limits::HISTORY_PAGE);
+        }
         if was_loaded && held.epoch != at.epoch {
             room.ended = Some(held.epoch);
         }
-        let why = room.reset.take().or((reason != 0).then(|| super::connection::known(reason)));
         room.dirty_since.get_or_insert(now);
         room.history = Default::default();
         room.predicted = None;
@@ -365,12 +376,22 @@ impl Client {
         }
         light.user_count = update.user_count.unwrap_or(light.user_count);
         light.member_count = update.member_count.unwrap_or(light.member_count);
-        let (added, dropped_before) = light.extend(update.recent);
+        let (mut added, mut dropped_before, mut changed) = (Vec::new(), None, Vec::new());
+        if head.is_answer {
+            light.replace(update.recent);
+            self.outbox.room(id, RoomChange::Reset);
+        } else {
+            changed = light.take_changed(update.changed);
+            (added, dropped_before) = light.extend(update.recent);
+        }
         let last = light.recent.back().map_or(0, |last| last.ordinal);
         light.messages = update.messages.unwrap_or(light.messages).max(last);
         room.messages = light.messages;
-        for ordinal in &added {
-            self.outbox.room(id, RoomChange::MessageAdded(*ordinal));
+        for ordinal in added {
+            self.outbox.room(id, RoomChange::MessageAdded(ordinal));
+        }
+        for ordinal in changed {
+            self.outbox.room(id, RoomChange::MessageChanged(ordinal));
         }
         if let Some(before) = dropped_before {
             self.outbox.room(id, RoomChange::MessagesDropped(before));
@@ -445,8 +466,11 @@ impl Client {
     /// The view has reached a new position: what was acknowledged up to there is part of it now.
     fn arrived(&mut self, id: &RoomId, now: Millis) {
         let Some(room) = self.rooms.get(id) else { return };
+        let changes = self.pending.of(id).filter(|op| op.is_acknowledged() && op::target(&op.body).is_some());
+        let changes: Vec<Body> = changes.map(|op| op.body.clone()).collect();
         if self.pending.settle(id, room.content.position()) {
             self.outbox.room(id, RoomChange::Pending);
+            changes.iter().for_each(|body| self.touch(id, body));
         }
         // A confirmation may have let the next operation go.
         self.flush(now);
@@ -463,6 +487,7 @@ impl Client {
             room.synced = Synced::Ready;
             self.outbox.room(id, RoomChange::Tier);
         }
+        self.verify(id);
     }
 
     fn no_longer_asked(&mut self, id: &RoomId) {
@@ -487,6 +512,7 @@ fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Cod
     for part in parts {
         whole.members.extend(part.members);
         whole.timeline.extend(part.timeline);
+        whole.pins.extend(part.pins);
         whole.followings.extend(part.followings);
         whole.notifications.extend(part.notifications);
         whole.elements.extend(part.elements);

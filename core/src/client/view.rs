@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Client;
 use super::connection::{Counters, Phase};
 use super::content::Content;
-use super::list::has_older;
+use super::history::has_older;
 use super::rooms::Room;
 use crate::op::Body;
 use crate::pending::{OpState, PendingOp};
@@ -283,8 +283,7 @@ impl<'a> RoomView<'a> {
 
     /// The confirmed message with this ordinal, if it is held.
     pub fn message_by_ordinal(&self, ordinal: u64) -> Option<&'a v1::Message> {
-        let first = self.message(0)?.ordinal;
-        self.message(usize::try_from(ordinal.checked_sub(first)?).ok()?)
+        self.message(self.place(ordinal)).filter(|message| message.ordinal == ordinal)
     }
 
     /// Operations that are not confirmed, in order; those of messages follow the confirmed messages.
@@ -327,7 +326,7 @@ impl<'a> RoomView<'a> {
 
     /// Whether older messages are on their way.
     pub fn is_loading_older(&self) -> bool {
-        self.room.history.asked.is_some()
+        self.room.history.is_loading_older()
     }
 
     /// Bytes of frames about this room that were received.

@@ -3,6 +3,7 @@
 
 mod actor;
 mod inbox;
+mod message;
 mod role;
 mod write;
 
@@ -71,14 +72,20 @@ pub fn may_submit(room: &RoomState, actor: &Actor, body: &Body, now: Millis) -> 
         Body::EditMessage(edit) => {
             let member = write(Capability::Post)?;
             write::modes(room, actor, member, &edit.text)?;
-            write::own_message(room, actor, edit.message_id.as_ref())
+            message::own(room, actor, body)
         }
-        Body::DeleteMessage(delete) => {
+        Body::DeleteMessage(_) => {
             role::member(room, actor)?;
-            write::own_message(room, actor, delete.message_id.as_ref())
+            message::own(room, actor, body)
         }
-        Body::React(_) => write(Capability::React).map(drop),
-        Body::Pin(_) => write(Capability::Pin).map(drop),
+        Body::React(react) => {
+            write(Capability::React)?;
+            message::react(room, actor, body, react)
+        }
+        Body::Pin(pin) => {
+            write(Capability::Pin)?;
+            message::pin(room, body, pin)
+        }
         Body::PutElements(put) => {
             write(Capability::Draw)?;
             room.map().admit(put).map_err(Refusal::from)

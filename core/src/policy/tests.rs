@@ -242,3 +242,79 @@ fn a_full_inbox_follows_no_further_room_and_goes_on_with_those_it_has() {
 }
 
 mod moderation;
+// -------------------------------------------------------------------------------------------------- others' messages
+
+/// ada owns the lobby, ben and cleo are members; ben has written the third entry.
+fn talk(more: &[(&str, Body)]) -> RoomState {
+    let mut log = vec![("ada", create(v1::Visibility::Public)), ("ben", join()), ("ben", op::post("hi"))];
+    log.push(("cleo", join()));
+    log.extend(more.iter().cloned());
+    room("lobby", &log)
+}
+
+fn bens() -> Option<v1::OpId> {
+    Some(v1::OpId { client: 1, counter: 3 })
+}
+
+fn edit() -> Body {
+    let edit = v1::EditMessage { message_id: bens(), message_seq: 3, text: "ho".into(), mentions: vec![] };
+    Body::EditMessage(edit)
+}
+
+fn delete() -> Body {
+    Body::DeleteMessage(v1::DeleteMessage { message_id: bens(), message_seq: 3 })
+}
+
+fn react(reaction: &str) -> Body {
+    let reaction = reaction.to_string();
+    Body::React(v1::React { message_id: bens(), message_seq: 3, reaction, removed: false })
+}
+
+fn pin() -> Body {
+    Body::Pin(v1::Pin { message_id: bens(), message_seq: 3, removed: false })
+}
+
+fn verdict(room: &RoomState, who: &str, body: &Body) -> Result<(), Code> {
+    may_submit(room, &user(who), body, Millis(9_000)).map_err(|refusal| refusal.code)
+}
+
+#[test]
+fn a_message_is_edited_and_deleted_by_its_author_and_by_moderators() {
+    let room = talk(&[]);
+    for body in [edit(), delete()] {
+        assert_eq!(verdict(&room, "ben", &body), Ok(()));
+        assert_eq!(verdict(&room, "ada", &body), Ok(()));
+        assert_eq!(verdict(&room, "cleo", &body), Err(Code::Forbidden));
+        assert_eq!(verdict(&room, "dora", &body), Err(Code::NotMember));
+    }
+}
+
+#[test]
+fn members_react_moderators_pin_and_nobody_does_either_to_what_is_deleted() {
+    let room = talk(&[]);
+    assert_eq!(verdict(&room, "cleo", &react("👍")), Ok(()));
+    assert_eq!(verdict(&room, "dora", &react("👍")), Err(Code::NotMember));
+    assert_eq!(verdict(&room, "cleo", &pin()), Err(Code::Forbidden));
+    assert_eq!(verdict(&room, "ada", &pin()), Ok(()));
+    let room = talk(&[("ben", delete())]);
+    for body in [edit(), delete(), react("👍"), pin()] {
+        assert_eq!(verdict(&room, "ada", &body), Err(Code::NoSuchMessage));
+    }
+}
+
+#[test]
+fn reactions_and_pins_beyond_the_bounds_are_refused() {
+    let reactions: Vec<(&str, Body)> =
+        (0..limits::REACTIONS).map(|number| ("ben", react(&number.to_string()))).collect();
+    let room = talk(&reactions);
+    assert_eq!(verdict(&room, "cleo", &react("one more")), Err(Code::TooManyReactions));
+    assert_eq!(verdict(&room, "cleo", &react("1")), Ok(()));
+    let mut pins = Vec::new();
+    for counter in 5..5 + limits::PINS as u64 {
+        let message_id = Some(v1::OpId { client: 1, counter });
+        pins.insert(0, ("ben", op::post("x")));
+        pins.push(("ada", Body::Pin(v1::Pin { message_id, message_seq: counter, removed: false })));
+    }
+    let room = talk(&pins);
+    assert_eq!(verdict(&room, "ada", &pin()), Err(Code::TooManyPins));
+}

@@ -4,7 +4,7 @@ use super::role::{may, member};
 use super::{Actor, Refusal};
 use crate::op::Body;
 use crate::state::RoomState;
-use crate::{Code, Millis, OpId, text, v1};
+use crate::{Code, Millis, text, v1};
 use v1::Capability;
 
 /// Badges by which a member may write where only subscribers may.
@@ -104,15 +104,5 @@ pub(super) fn slow_mode(
     match interval.saturating_sub(now.since(Millis(member.posted_at))) {
         0 => Ok(()),
         retry_after => Err(Refusal { code: Code::SlowMode, retry_after }),
-    }
-}
-
-/// One's own message, or anybody's for who moderates.
-pub(super) fn own_message(room: &RoomState, actor: &Actor, id: Option<&v1::OpId>) -> Result<(), Refusal> {
-    let message = room.timeline().by_id(OpId::parse(id)?).ok_or(Code::NoSuchMessage)?;
-    if message.author == actor.user() || is_exempt(room, actor) {
-        Ok(())
-    } else {
-        Err(Code::Forbidden.into())
     }
 }

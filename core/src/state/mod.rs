@@ -1,12 +1,14 @@
 //! The fold: a room's log in, its state out.
 
 mod access;
+mod amend;
 mod conflicts;
 mod contacts;
 mod counters;
 mod inbox;
 mod map;
 mod members;
+pub(crate) mod message;
 mod moderation;
 mod ranking;
 mod snapshot;
@@ -27,7 +29,7 @@ pub use map::{ElementMap, Rule, newer};
 pub use members::Members;
 pub(crate) use members::may_moderate;
 pub use snapshot::{SnapshotFor, compress, decompress};
-pub use timeline::Timeline;
+pub use timeline::{Merged, Timeline};
 pub use windows::{Seen, Windows};
 
 use crate::op::Body;
@@ -53,6 +55,12 @@ pub enum Change {
     MessageAdded(u64),
     /// Messages with ordinals below this one left the window.
     MessagesDropped(u64),
+    /// The message with this ordinal was edited or deleted, reacted to or pinned.
+    MessageChanged(u64),
+    /// Which messages are pinned, or one of them.
+    Pins,
+    /// Messages left the window before the newest, because what is older is being looked at.
+    Slid,
     /// What the inbox knows of this room: followed or not, read marker, mentions.
     Following(String),
     /// A notification about this room was added.
@@ -248,6 +256,9 @@ impl RoomState {
                 self.members.posted(&entry.author, entry.at);
                 self.timeline.append(entry, post, &mut changes);
             }
+            Some(body @ (Body::EditMessage(_) | Body::DeleteMessage(_) | Body::React(_) | Body::Pin(_))) => {
+                self.timeline.amend(entry, body, &mut self.digest, &mut changes)
+            }
             Some(Body::SetConflictMode(set)) => {
                 self.conflicts.set_rule(*set, &mut self.digest);
                 changes.push(Change::Config);
@@ -286,13 +297,7 @@ impl RoomState {
                 | Body::AddScore(_)
                 | Body::ResetScores(_),
             ) => self.score(entry, &mut changes),
-            Some(
-                Body::EditMessage(_)
-                | Body::DeleteMessage(_)
-                | Body::React(_)
-                | Body::Pin(_)
-                | Body::RaiseFoldVersion(_),
-            ) => {}
+            Some(Body::RaiseFoldVersion(_)) => {}
             Some(Body::FollowRoom(_) | Body::UnfollowRoom(_) | Body::Notify(_) | Body::SetReadMarker(_))
             | None => {
                 if let Some(body) = &entry.body {
@@ -392,6 +397,7 @@ mod register {
     pub(super) const CONFIG: u64 = 2;
     pub(super) const MEMBER: u64 = 3;
     pub(super) const FOLLOWING: u64 = 4;
+    pub(super) const PIN: u64 = 5;
     pub(super) const ELEMENT: u64 = 40;
     pub(super) const BAN: u64 = 20;
     pub(super) const MUTE: u64 = 21;

@@ -39,6 +39,8 @@ impl RoomState {
             bytes += message.encoded_len();
             bytes <= limits::SNAPSHOT_TIMELINE_BYTES
         };
+        // Of a window with holes, the newest stretch: the log goes on from there.
+        let messages = messages.min(self.timeline.len() - self.timeline.settled());
         let fitting = self.timeline.iter().rev().take(messages).take_while(fits).count();
         let skipped = self.timeline.len() - fitting;
         let mut whole = v1::RoomSnapshot {
@@ -59,6 +61,7 @@ impl RoomState {
             conflicts: self.conflicts.snapshot().1,
             elements: self.map.registers().iter().map(|element| v1::Element::clone(element)).collect(),
             departed: self.members.departed(),
+            pins: self.timeline.pins().iter().map(|pin| v1::Message::clone(pin)).collect(),
             ..Default::default()
         };
         self.access.snapshot(&mut whole);
@@ -102,6 +105,9 @@ impl RoomState {
         digest.add(config_hash(&config));
         let map = ElementMap::restore(rule_of(&id), snapshot.elements, &mut digest).ok_or(Code::Malformed)?;
         let conflicts = Conflicts::restore(snapshot.conflict_rules, snapshot.conflicts, &mut digest);
+        let timeline = Timeline::restore(snapshot.timeline, snapshot.messages, snapshot.pins);
+        let timeline = timeline.ok_or(Code::Malformed)?;
+        timeline.hash_pins(&mut digest);
         Ok(RoomState {
             conflicts: conflicts.ok_or(Code::Malformed)?,
             map,
@@ -113,7 +119,7 @@ impl RoomState {
             access,
             contacts,
             counters,
-            timeline: Timeline::restore(snapshot.timeline, snapshot.messages).ok_or(Code::Malformed)?,
+            timeline,
             inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
             windows: with_windows.then(|| Windows::restore(snapshot.windows)),
             last_at: Millis(snapshot.last_at),

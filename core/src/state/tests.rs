@@ -2,6 +2,8 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+mod timeline;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -250,35 +252,6 @@ fn the_timeline_holds_the_newest_thousand() {
     assert_eq!(timeline.by_id(id), Some(last));
     let gone = OpId { client: ClientId(97), counter: 3 };
     assert_eq!(timeline.by_id(gone), None);
-}
-
-#[test]
-fn history_is_put_before_the_window_where_it_touches_it() {
-    let mut log = lobby();
-    for number in 0..20 {
-        log.add("ada", post(&number.to_string()));
-    }
-    let whole: Vec<v1::Message> =
-        log.fold().timeline().iter().map(|message| v1::Message::clone(message)).collect();
-    let snapshot = log.fold().snapshot(SnapshotFor::Client { messages: 5 });
-    let mut state = RoomState::restore(id("lobby"), snapshot, false).unwrap();
-    assert_eq!(state.timeline().first_ordinal(), Some(18));
-    assert_eq!(state.timeline_mut().prepend(&whole[..10]), 0, "a gap is not bridged");
-    assert_eq!(state.timeline_mut().prepend(&whole[10..19]), 7, "what overlaps is there already");
-    assert_eq!(state.timeline_mut().prepend(&whole[..10]), 10);
-    let ordinals: Vec<u64> = state.timeline().iter().map(|message| message.ordinal).collect();
-    assert_eq!(ordinals, (1..=22).collect::<Vec<_>>());
-    assert_eq!(state.timeline().by_id(OpId { client: ClientId(97), counter: 3 }).unwrap().text, "hello");
-    assert_eq!(state.digest(), log.fold().digest());
-}
-
-#[test]
-fn history_does_not_grow_the_window_beyond_its_bound() {
-    let mut log = lobby();
-    (0..limits::ACTIVE_MESSAGES).for_each(|_| drop(log.add("ada", post("x"))));
-    let mut state = log.fold();
-    let older = v1::Message { ordinal: 2, ..Default::default() };
-    assert_eq!(state.timeline_mut().prepend(&[older]), 0);
 }
 
 // -------------------------------------------------------------------------------------------------------- snapshots

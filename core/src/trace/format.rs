@@ -198,6 +198,8 @@ pub(super) const WARM_UP: u32 = 29;
 pub(super) const IMPORT_NAVIGATION: u32 = 30;
 pub(super) const ERASE_NAVIGATION: u32 = 31;
 pub(super) const EDIT: u32 = 32;
+pub(super) const FILL_GAP: u32 = 33;
+pub(super) const AMEND: u32 = 34;
 
 const NETWORKS: [Network; 4] = [Network::Online, Network::Offline, Network::Foreground, Network::Background];
 
@@ -290,6 +292,16 @@ impl From<&Input> for StoredStep {
                 named(&mut step, room);
                 step.number = u64::from(*limit);
                 LOAD_OLDER
+            }
+            Input::FillGap(room, after) => {
+                named(&mut step, room);
+                step.number = *after;
+                FILL_GAP
+            }
+            Input::Amend(room, body) => {
+                named(&mut step, room);
+                step.bytes = op::encode(body.clone());
+                AMEND
             }
             Input::SetDraft(room, draft) => {
                 named(&mut step, room);
@@ -390,6 +402,8 @@ impl StoredStep {
                 Input::Edit(id, op::read(&bytes).ok_or(Code::TraceDamaged)?)
             }
             LOAD_OLDER => Input::LoadOlder(room()?, small()?.unsigned_abs()),
+            FILL_GAP => Input::FillGap(room()?, number),
+            AMEND => Input::Amend(room()?, op::read(&bytes).ok_or(Code::TraceDamaged)?),
             SET_DRAFT => Input::SetDraft(room()?, text),
             LOADED => Input::Loaded { key: text, record: Some(bytes) },
             NOT_LOADED => Input::Loaded { key: text, record: None },

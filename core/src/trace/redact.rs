@@ -10,7 +10,7 @@ use prost::encoding::{
 
 use super::format::StoredHead;
 use crate::client::{Input, redact_record};
-use crate::op;
+use crate::op::{self, Body};
 
 /// Takes the place of any byte that is not known to be text.
 const FILLER: u8 = b'x';
@@ -54,16 +54,9 @@ pub(super) fn input(input: Input) -> Input {
             Input::Resubmit(room, made)
         }
         Input::SetToken(token) => Input::SetToken(text(&token)),
-        Input::Submit(room, body) => {
-            let bytes = op::encode(body.clone());
-            let redacted = message("Op", &bytes).and_then(|bytes| op::read(&bytes));
-            Input::Submit(room, redacted.unwrap_or(body))
-        }
-        Input::Edit(id, body) => {
-            let bytes = op::encode(body.clone());
-            let redacted = message("Op", &bytes).and_then(|bytes| op::read(&bytes));
-            Input::Edit(id, redacted.unwrap_or(body))
-        }
+        Input::Edit(id, body) => Input::Edit(id, operation(body)),
+        Input::Submit(room, body) => Input::Submit(room, operation(body)),
+        Input::Amend(room, body) => Input::Amend(room, operation(body)),
         Input::CreateRoom { name, visibility, topic } => {
             Input::CreateRoom { name: text(&name), visibility, topic: text(&topic) }
         }
@@ -83,6 +76,7 @@ pub(super) fn input(input: Input) -> Input {
         | Input::MarkRead(_)
         | Input::Cancel(_)
         | Input::LoadOlder(..)
+        | Input::FillGap(..)
         | Input::SetScroll(..)
         | Input::ResolveConflict(..)
         | Input::WatchRooms(_)
@@ -91,6 +85,11 @@ pub(super) fn input(input: Input) -> Input {
         | Input::ImportNavigation(_)
         | Input::EraseNavigation => input,
     }
+}
+
+fn operation(body: Body) -> Body {
+    let redacted = message("Op", &op::encode(body.clone())).and_then(|bytes| op::read(&bytes));
+    redacted.unwrap_or(body)
 }
 
 /// The text with other letters, each as long as the one it replaces. White space stays, and so do colons, by which an

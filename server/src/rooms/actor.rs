@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::authority::{
-    Appended, Authority, AuthorityConfig, ConnId, Effect, HistoryReader, Loaded, RoomRequest,
+    Appended, Authority, AuthorityConfig, ConnId, Effect, HistoryReader, Loaded, RoomRequest, Stretch,
 };
 use enfilade_core::policy::{self, Actor};
 use enfilade_core::state::SnapshotFor;
@@ -37,7 +37,7 @@ enum Answer {
     Claimed(Result<u64, StoreError>),
     Appended(Result<store::Appended, StoreError>, Box<v1::RoomSummary>),
     Entries(Result<store::Page, StoreError>),
-    History(HistoryReader, Result<store::Page, StoreError>),
+    History(HistoryReader, Result<Stretch, StoreError>),
     Leases(Result<Vec<store::Lease>, StoreError>),
     Nothing,
 }
@@ -258,7 +258,8 @@ impl RoomTask {
             Effect::Claim { epoch } => {
                 Box::pin(async move { Answer::Claimed(store.claim(&room, epoch).await) })
             }
-            Effect::Append { expected, batch, summary } => Box::pin(async move {
+            Effect::Append { expected, batch, summary, amended } => Box::pin(async move {
+                let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
                 let batch = batch.into_iter().map(Bytes::from).collect();
                 // Inboxes are in nobody's list.
                 let row = match room.inbox_owner() {
@@ -267,7 +268,7 @@ impl RoomTask {
                         .encode_to_vec()
                         .into(),
                 };
-                Answer::Appended(store.append(&room, expected, batch, row).await, summary)
+                Answer::Appended(store.append_amending(&room, expected, batch, row, amended).await, summary)
             }),
             Effect::Read { after } => Box::pin(async move {
                 let (limit, bytes) = (store::Limits::PAGE_ENTRIES, store::Limits::PAGE_BYTES);
@@ -277,8 +278,16 @@ impl RoomTask {
                 let from = Position { seq: from_seq, ..self.authority.state().position() };
                 Box::pin(async move {
                     let limit = reader.before_seq.saturating_sub(from_seq) as usize;
-                    let page = store.read(&room, from, limit, store::Limits::PAGE_BYTES).await;
-                    Answer::History(reader, page)
+                    // What was amended in between says so itself.
+                    let stretch = async {
+                        let page = store.read(&room, from, limit, store::Limits::PAGE_BYTES).await?;
+                        let amended = store.amended(&room, from, reader.before_seq).await?;
+                        let entries = page.entries.into_iter().map(|(_, bytes)| Vec::from(bytes));
+                        let amended = amended.into_iter().map(|(_, bytes)| Vec::from(bytes));
+                        Ok(Stretch { entries: entries.collect(), amended: amended.collect() })
+                    };
+                    let stretch = stretch.await;
+                    Answer::History(reader, stretch)
                 })
             }
             Effect::PutSnapshot { position, snapshot } => Box::pin(async move {
@@ -343,12 +352,7 @@ impl RoomTask {
                 self.authority.handle_entries(page, now);
                 self.handle_state();
             }
-            Answer::History(reader, page) => {
-                let entries = page
-                    .ok()
-                    .map(|page| page.entries.into_iter().map(|(_, bytes)| Vec::from(bytes)).collect());
-                self.authority.handle_history(reader, entries);
-            }
+            Answer::History(reader, stretch) => self.authority.handle_history(reader, stretch.ok(), now),
             Answer::Leases(Ok(leases)) => {
                 let record = |lease: store::Lease| {
                     (lease.node, lease.note.into(), now + lease.remaining.as_millis() as u64)

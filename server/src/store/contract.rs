@@ -25,6 +25,8 @@ macro_rules! contract {
             an_append_of_another_epoch_conflicts_without_entries,
             an_append_beyond_the_head_conflicts_without_entries,
             the_same_append_twice_is_stored_once,
+            what_becomes_of_entries_is_stored_with_the_batch_that_says_so,
+            an_append_that_loses_amends_nothing,
             appenders_that_race_lose_and_double_nothing,
             rooms_do_not_see_each_other,
             appends_outside_the_limits_are_refused_and_change_nothing,
@@ -207,6 +209,54 @@ pub(crate) mod cases {
         let again = store.append(&room, at(2), entries(3, 4), Bytes::new()).await;
         assert_eq!(again, Ok(Appended::Conflict { head: at(4), missing: entries(3, 4) }));
         assert_eq!(load(&store, &room).await.entries, entries(1, 4));
+    }
+
+    async fn amend(store: &SharedStore, room: &RoomId, at_seq: u64, amended: &[(u64, &str)]) -> Appended {
+        let amended = amended.iter().map(|(seq, text)| (*seq, Bytes::from((*text).to_owned()))).collect();
+        let batch = vec![entry(at_seq + 1)];
+        store.append_amending(room, at(at_seq), batch, Bytes::from_static(b"row"), amended).await.unwrap()
+    }
+
+    async fn amended(store: &SharedStore, room: &RoomId, from: u64, before: u64) -> Vec<(u64, String)> {
+        let rows = store.amended(room, at(from), before).await.unwrap();
+        rows.into_iter().map(|(seq, row)| (seq, String::from_utf8(row.into()).unwrap())).collect()
+    }
+
+    pub(crate) async fn what_becomes_of_entries_is_stored_with_the_batch_that_says_so(store: SharedStore) {
+        let row = |seq: u64, text: &str| (seq, text.to_owned());
+        let room = filled(&store, "amended", 5).await;
+        let neighbour = filled(&store, "amended-too", 5).await;
+        assert_eq!(amended(&store, &room, 1, 100).await, []);
+        assert_eq!(
+            amend(&store, &room, 5, &[(4, "four"), (2, "two"), (6, "six")]).await,
+            Appended::Done { head: at(6) }
+        );
+        amend(&store, &room, 6, &[(2, "two again")]).await;
+        let all = [row(2, "two again"), row(4, "four"), row(6, "six")];
+        assert_eq!(amended(&store, &room, 1, 100).await, all);
+        assert_eq!(amended(&store, &room, 2, 6).await, all[..2]);
+        assert_eq!(amended(&store, &room, 6, 6).await, []);
+        assert_eq!(amended(&store, &neighbour, 1, 100).await, []);
+        let other = Position { epoch: EPOCH + 1, seq: 1 };
+        assert_eq!(store.amended(&room, other, 100).await, Ok(vec![]));
+        // The entries are what they were; what is trimmed goes with what became of it.
+        assert_eq!(load(&store, &room).await.entries, entries(1, 7));
+        store.put_snapshot(&room, at(7), entry(0)).await.unwrap();
+        assert_eq!(store.trim(&room, at(4)).await, Ok(4));
+        assert_eq!(amended(&store, &room, 1, 100).await, all[1..]);
+    }
+
+    pub(crate) async fn an_append_that_loses_amends_nothing(store: SharedStore) {
+        let room = filled(&store, "lost", 5).await;
+        let lost = amend(&store, &room, 3, &[(1, "lost")]).await;
+        assert_eq!(lost, Appended::Conflict { head: at(5), missing: entries(4, 5) });
+        for (seq, bytes) in [(0, vec![1]), (7, vec![1]), (1, vec![]), (1, vec![1; Limits::ENTRY_BYTES + 1])] {
+            let invalid = vec![(seq, Bytes::from(bytes))];
+            let refused = store.append_amending(&room, at(5), vec![entry(6)], Bytes::new(), invalid).await;
+            assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+        }
+        assert_eq!(amended(&store, &room, 1, 100).await, []);
+        assert_eq!(load(&store, &room).await.head, at(5));
     }
 
     pub(crate) async fn appenders_that_race_lose_and_double_nothing(store: SharedStore) {

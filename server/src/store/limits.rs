@@ -84,6 +84,26 @@ pub(super) fn append(expected: Position, batch: &[Bytes], summary: &Bytes) -> Re
     at_most("a summary", summary.len(), Limits::SUMMARY_BYTES)
 }
 
+pub(super) fn amended(expected: Position, batch: usize, amended: &[(u64, Bytes)]) -> Result<()> {
+    if amended.len() > Limits::BATCH_ENTRIES {
+        return invalid(format!(
+            "{} amended entries are above the limit of {}",
+            amended.len(),
+            Limits::BATCH_ENTRIES
+        ));
+    }
+    for (seq, message) in amended {
+        if *seq == 0 || *seq > expected.seq + batch as u64 {
+            return invalid(format!("the entry {seq} that is amended is not of the log"));
+        }
+        if message.is_empty() {
+            return invalid("an amended entry can't be empty".into());
+        }
+        at_most("an amended entry", message.len(), Limits::ENTRY_BYTES)?;
+    }
+    at_most("amended entries", amended.iter().map(|(_, message)| message.len()).sum(), Limits::BATCH_BYTES)
+}
+
 pub(super) fn snapshot(position: Position, snapshot: &Bytes) -> Result<()> {
     epoch(position.epoch)?;
     if snapshot.is_empty() {

@@ -32,6 +32,7 @@ struct Log {
     /// Seq of the first of `entries`.
     oldest: u64,
     entries: VecDeque<Bytes>,
+    amended: BTreeMap<u64, Bytes>,
 }
 
 impl Log {
@@ -111,20 +112,23 @@ impl RoomStore for MemoryStore {
                 snapshot: None,
                 oldest: 1,
                 entries: VecDeque::new(),
+                amended: BTreeMap::new(),
             });
             Ok(log.epoch)
         })
     }
 
-    fn append<'a>(
+    fn append_amending<'a>(
         &'a self,
         room: &'a RoomId,
         expected: Position,
         batch: Vec<Bytes>,
         summary: Bytes,
+        amended: Vec<(u64, Bytes)>,
     ) -> BoxFuture<'a, Result<Appended>> {
         self.with(|rooms| {
             limits::append(expected, &batch, &summary)?;
+            limits::amended(expected, batch.len(), &amended)?;
             let Some(log) = rooms.logs.get_mut(room) else {
                 return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
             };
@@ -134,6 +138,7 @@ impl RoomStore for MemoryStore {
                 return Ok(Appended::Conflict { head, missing });
             }
             log.entries.extend(batch);
+            log.amended.extend(amended);
             let head = log.head();
             if summary.is_empty() {
                 rooms.summaries.remove(room);
@@ -143,6 +148,19 @@ impl RoomStore for MemoryStore {
             // Nobody watching is fine.
             let _ = self.hints.send(Hint { room: room.clone(), head });
             Ok(Appended::Done { head })
+        })
+    }
+
+    fn amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        before_seq: u64,
+    ) -> BoxFuture<'a, Result<Vec<(u64, Bytes)>>> {
+        self.with(|rooms| {
+            let log = rooms.logs.get(room).filter(|log| log.epoch == from.epoch && from.seq < before_seq);
+            let rows = log.into_iter().flat_map(|log| log.amended.range(from.seq..before_seq));
+            Ok(rows.take(Limits::PAGE_ENTRIES).map(|(seq, row)| (*seq, row.clone())).collect())
         })
     }
 
@@ -194,6 +212,7 @@ impl RoomStore for MemoryStore {
                 while log.oldest < end && log.entries.pop_front().is_some() {
                     log.oldest += 1;
                 }
+                log.amended = log.amended.split_off(&log.oldest);
             }
             Ok(log.oldest)
         })

@@ -60,7 +60,31 @@ pub trait RoomStore: Send + Sync + 'static {
         expected: Position,
         batch: Vec<Bytes>,
         summary: Bytes,
+    ) -> BoxFuture<'a, Result<Appended>> {
+        self.append_amending(room, expected, batch, summary, Vec::new())
+    }
+
+    /// Appends as [`append`](Self::append) does, and stores in the same step what has become of older entries: by
+    /// their seq, each in place of what was stored for it before. The entries themselves stay as they are.
+    ///
+    /// A seq beyond the batch's last is invalid, and so are more rows or bytes than a batch may have.
+    fn append_amending<'a>(
+        &'a self,
+        room: &'a RoomId,
+        expected: Position,
+        batch: Vec<Bytes>,
+        summary: Bytes,
+        amended: Vec<(u64, Bytes)>,
     ) -> BoxFuture<'a, Result<Appended>>;
+
+    /// What has become of entries from `from` to before `before_seq`, ascending by seq: those that were amended, with
+    /// what was stored last, at most [`Limits::PAGE_ENTRIES`]. None where `from` is of another epoch than the log.
+    fn amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        before_seq: u64,
+    ) -> BoxFuture<'a, Result<Vec<(u64, Bytes)>>>;
 
     /// Reads entries from `from` on (that entry included), ascending: at most `limit` of them and, but for the first,
     /// at most `max_bytes`; never more than [`Limits::PAGE_ENTRIES`] and [`Limits::PAGE_BYTES`].
@@ -87,7 +111,7 @@ pub trait RoomStore: Send + Sync + 'static {
         snapshot: Bytes,
     ) -> BoxFuture<'a, Result<bool>>;
 
-    /// Forgets entries before `before`, oldest first, but none that the snapshot doesn't cover, so that a trimmed
+    /// Forgets entries before `before` with what was amended of them, oldest first, but none that the snapshot doesn't cover, so that a trimmed
     /// room can always be loaded. Returns the oldest seq that is left, which is the head's plus 1 when none is.
     ///
     /// One call forgets at most [`Limits::TRIM_ENTRIES`]; call again while it returns less than `before`. Does nothing

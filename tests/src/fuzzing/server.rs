@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use enfilade_core::authority::{
     Appended, Authority, AuthorityConfig, ConnId, Connection, ConnectionConfig, ConnectionEffect, Effect,
-    Identity, Loaded, RoomRequest,
+    Identity, Loaded, RoomRequest, Stretch,
 };
 use enfilade_core::limits::FRAME_BYTES;
 use enfilade_core::v1::client_frame::Body as Request;
@@ -85,6 +85,7 @@ struct Log {
     epoch: u64,
     snapshot: Option<Vec<u8>>,
     entries: Vec<Vec<u8>>,
+    amended: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Log {
@@ -270,8 +271,9 @@ impl Host {
                 room.handle_claimed(log.epoch, now);
             }
             Effect::Append { .. } if store_fails => room.handle_appended(Appended::Failed, now),
-            Effect::Append { expected, batch, .. } if expected == log.head() => {
+            Effect::Append { expected, batch, amended, .. } if expected == log.head() => {
                 log.entries.extend(batch);
+                log.amended.extend(amended);
                 room.handle_appended(Appended::Done, now);
             }
             Effect::Append { expected, .. } => {
@@ -280,10 +282,12 @@ impl Host {
             }
             Effect::Read { .. } if store_fails => room.handle_entries(None, now),
             Effect::Read { after } => room.handle_entries(Some((log.head(), log.after(after))), now),
-            Effect::ReadHistory { reader, .. } if store_fails => room.handle_history(reader, None),
+            Effect::ReadHistory { reader, .. } if store_fails => room.handle_history(reader, None, now),
             Effect::ReadHistory { reader, from_seq } => {
                 let entries = log.after(Position { epoch: log.epoch, seq: from_seq.saturating_sub(1) });
-                room.handle_history(reader, Some(entries));
+                let amended = log.amended.range(from_seq..reader.before_seq);
+                let amended = amended.map(|(_, bytes)| bytes.clone()).collect();
+                room.handle_history(reader, Some(Stretch { entries, amended }), now);
             }
             Effect::PutSnapshot { snapshot, .. } => log.snapshot = Some(snapshot),
             Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => check(&frame),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use enfilade_core::authority::{Appended, ConnId, HistoryReader, Loaded};
+use enfilade_core::authority::{Appended, ConnId, HistoryReader, Loaded, Stretch};
 use enfilade_core::{Position, RoomId, v1};
 
 /// Names one life of a node: what was under way for an earlier one is lost with it.
@@ -93,11 +93,26 @@ impl Arrival {
 pub enum Request {
     Load,
     Claim(u64),
-    Append { expected: Position, batch: Vec<Vec<u8>>, summary: Box<v1::RoomSummary> },
-    Read { after: Position },
-    History { reader: HistoryReader, from_seq: u64 },
-    PutSnapshot { position: Position, snapshot: Vec<u8> },
-    PutLease { record: Vec<u8> },
+    Append {
+        expected: Position,
+        batch: Vec<Vec<u8>>,
+        summary: Box<v1::RoomSummary>,
+        amended: Vec<(u64, Vec<u8>)>,
+    },
+    Read {
+        after: Position,
+    },
+    History {
+        reader: HistoryReader,
+        from_seq: u64,
+    },
+    PutSnapshot {
+        position: Position,
+        snapshot: Vec<u8>,
+    },
+    PutLease {
+        record: Vec<u8>,
+    },
     Leases,
 }
 
@@ -108,7 +123,7 @@ pub enum Answer {
     Claimed(Option<u64>),
     Appended(Appended),
     Entries(Option<(Position, Vec<Vec<u8>>)>),
-    History(HistoryReader, Option<Vec<Vec<u8>>>),
+    History(HistoryReader, Option<Stretch>),
     Leases(Vec<(String, Vec<u8>, enfilade_core::Millis)>),
 }
 

@@ -262,8 +262,8 @@ impl World {
                     self.request(node, room, Request::Load);
                 }
                 Effect::Claim { epoch } => self.request(node, room, Request::Claim(epoch)),
-                Effect::Append { expected, batch, summary } => {
-                    self.request(node, room, Request::Append { expected, batch, summary });
+                Effect::Append { expected, batch, summary, amended } => {
+                    self.request(node, room, Request::Append { expected, batch, summary, amended });
                 }
                 Effect::Read { after } => self.request(node, room, Request::Read { after }),
                 Effect::ReadHistory { reader, from_seq } => {
@@ -305,8 +305,8 @@ impl World {
                 let claimed = is_done.then(|| store.claim(&room, epoch));
                 Answer::Claimed(claimed.filter(|_| !fails))
             }
-            Request::Append { expected, batch, summary } => {
-                let appended = is_done.then(|| store.append(&room, expected, batch, *summary));
+            Request::Append { expected, batch, summary, amended } => {
+                let appended = is_done.then(|| store.append(&room, expected, batch, *summary, amended));
                 match &appended {
                     Some(Appended::Done) => {
                         self.appended(&room);
@@ -322,8 +322,8 @@ impl World {
             }
             Request::Read { after } => Answer::Entries((!fails).then(|| store.read(&room, after))),
             Request::History { reader, from_seq } => {
-                let entries = store.range(&room, from_seq, reader.before_seq);
-                Answer::History(reader, (!fails).then_some(entries))
+                let stretch = store.history(&room, from_seq, reader.before_seq);
+                Answer::History(reader, (!fails).then_some(stretch))
             }
             Request::PutSnapshot { position, snapshot } => {
                 if is_done && store.put_snapshot(&room, position, snapshot) {
@@ -367,7 +367,7 @@ impl World {
             Answer::Claimed(epoch) => authority.handle_claimed(epoch, now),
             Answer::Appended(appended) => authority.handle_appended(appended, now),
             Answer::Entries(page) => authority.handle_entries(page, now),
-            Answer::History(reader, entries) => authority.handle_history(reader, entries),
+            Answer::History(reader, stretch) => authority.handle_history(reader, stretch, now),
             Answer::Leases(records) => authority.handle_leases(records, now),
         }
         if is_broken {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use enfilade_core::authority::{Appended, Loaded};
+use enfilade_core::authority::{Appended, Loaded, Stretch};
 use enfilade_core::{Millis, Position, RoomId, v1};
+use prost::Message as _;
 
 /// Every room's log.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Room {
     pub epoch: u64,
     /// Encoded entries, the first of seq 1.
     pub log: Vec<Vec<u8>>,
+    /// Messages as they are since they were changed, by the seq of the entry that made them.
+    pub amended: BTreeMap<u64, Vec<u8>>,
     /// The room's row in lists.
     pub summary: v1::RoomSummary,
     snapshot: Option<(u64, Vec<u8>)>,
@@ -75,6 +78,7 @@ impl Store {
         expected: Position,
         batch: Vec<Vec<u8>>,
         summary: v1::RoomSummary,
+        amended: Vec<(u64, Vec<u8>)>,
     ) -> Appended {
         let room = self.rooms.entry(id.clone()).or_default();
         let head = room.head();
@@ -89,6 +93,7 @@ impl Store {
         }
         room.log.extend(batch);
         room.summary = summary;
+        room.amended.extend(amended);
         Appended::Done
     }
 
@@ -102,12 +107,13 @@ impl Store {
         (room.head(), entries)
     }
 
-    /// Entries of an inclusive range of seqs.
-    pub(super) fn range(&self, id: &RoomId, from_seq: u64, before_seq: u64) -> Vec<Vec<u8>> {
-        let log = self.rooms.get(id).map(|room| room.log.as_slice()).unwrap_or_default();
-        let end = (before_seq as usize - 1).min(log.len());
+    /// What there is of a range of seqs.
+    pub(super) fn history(&self, id: &RoomId, from_seq: u64, before_seq: u64) -> Stretch {
+        let Some(room) = self.rooms.get(id) else { return Stretch::default() };
+        let end = (before_seq as usize - 1).min(room.log.len());
         let start = (from_seq as usize - 1).min(end);
-        log[start..end].to_vec()
+        let amended = room.amended.range(from_seq..before_seq).map(|(_, bytes)| bytes.clone());
+        Stretch { entries: room.log[start..end].to_vec(), amended: amended.collect() }
     }
 
     pub(super) fn put_snapshot(&mut self, id: &RoomId, position: Position, snapshot: Vec<u8>) -> bool {
@@ -131,6 +137,9 @@ impl Store {
         let kept = room.log.len() - lost.min(room.log.len().saturating_sub(1));
         let lost = room.log.len() - kept;
         room.log.truncate(kept);
+        let is_kept =
+            |bytes: &[u8]| v1::Message::decode(bytes).is_ok_and(|message| message.changed_seq <= kept as u64);
+        room.amended.retain(|_, bytes| is_kept(bytes));
         room.epoch = epoch;
         room.snapshot = None;
         lost

@@ -147,7 +147,7 @@ impl World {
         let batch = bodies.enumerate().map(entry).collect();
         let epoch = self.store.claim(&room, 7);
         let summary = v1::RoomSummary { room_id: room.as_str().into(), ..Default::default() };
-        self.store.append(&room, Position::start(epoch), batch, summary);
+        self.store.append(&room, Position::start(epoch), batch, summary, Vec::new());
         self.rooms.push(room.clone());
         self.appended(&room);
     }

@@ -1,11 +1,15 @@
 //! A room's authority to be driven by hand, and what is looked for in its effects.
 
+use alloc::collections::BTreeMap;
+
 use super::*;
 
 /// One room's authority over a log in memory, driven by hand.
 pub(super) struct Room {
     pub(super) authority: Authority,
     pub(super) log: Vec<Vec<u8>>,
+    /// What the store has for messages that were changed.
+    pub(super) amended: BTreeMap<u64, Vec<u8>>,
     pub(super) epoch: u64,
     pub(super) now: Millis,
 }
@@ -57,7 +61,8 @@ impl Room {
         assert_eq!(authority.poll_effect(), Some(Effect::Load));
         let loaded = Loaded { epoch, snapshot: None, entries: log.clone() };
         authority.handle_loaded(loaded, Millis(0)).unwrap();
-        let mut room = Room { authority, log, epoch, now: Millis(0) };
+        let amended = BTreeMap::new();
+        let mut room = Room { authority, log, amended, epoch, now: Millis(0) };
         room.run();
         room
     }
@@ -90,12 +95,13 @@ impl Room {
                     self.epoch = epoch;
                     self.authority.handle_claimed(epoch, self.now);
                 }
-                Effect::Append { expected, batch, summary } => {
+                Effect::Append { expected, batch, summary, amended } => {
                     let head = self.head();
                     let after = Position { seq: expected.seq + batch.len() as u64, ..expected };
                     assert_eq!(summary.position, Some(after.wire()));
                     if expected == head {
                         self.log.extend(batch);
+                        self.amended.extend(amended);
                         self.authority.handle_appended(Appended::Done, self.now);
                     } else {
                         let missing = self.log[expected.seq as usize..].to_vec();
@@ -105,6 +111,30 @@ impl Room {
                 Effect::Read { after } => {
                     let entries = self.log[after.seq as usize..].to_vec();
                     self.authority.handle_entries(Some((self.head(), entries)), self.now);
+                }
+                other => rest.push(other),
+            }
+        }
+        rest
+    }
+
+    /// What the store has of a stretch.
+    pub(super) fn stretch(&self, from_seq: u64, before_seq: u64) -> Stretch {
+        let entries = self.log[from_seq as usize - 1..before_seq as usize - 1].to_vec();
+        let amended = self.amended.range(from_seq..before_seq).map(|(_, bytes)| bytes.clone()).collect();
+        Stretch { entries, amended }
+    }
+
+    /// Answers what was asked of the store, and returns the rest.
+    pub(super) fn answer_reads(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let mut rest = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::ReadHistory { reader, from_seq } => {
+                    let stretch = self.stretch(from_seq, reader.before_seq);
+                    self.authority.handle_history(reader, Some(stretch), self.now);
+                    let more = self.run();
+                    rest.extend(self.answer_reads(more));
                 }
                 other => rest.push(other),
             }

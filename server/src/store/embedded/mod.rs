@@ -12,7 +12,7 @@ use redb::{Database, ReadableDatabase};
 use tokio::sync::{Semaphore, broadcast};
 
 use self::file::StoreFile;
-use self::tables::View;
+use self::tables::{Tables, View};
 use self::writer::Writer;
 use super::leases::Leases;
 use super::limits::{self, PageBounds};
@@ -185,20 +185,35 @@ impl RoomStore for EmbeddedStore {
         .boxed()
     }
 
-    fn append<'a>(
+    fn append_amending<'a>(
         &'a self,
         room: &'a RoomId,
         expected: Position,
         batch: Vec<Bytes>,
         summary: Bytes,
+        amended: Vec<(u64, Bytes)>,
     ) -> BoxFuture<'a, Result<Appended>> {
         let room = room.clone();
         async move {
             limits::append(expected, &batch, &summary)?;
-            let bytes = batch.iter().map(Bytes::len).sum::<usize>() + summary.len();
-            self.writer.submit(bytes, move |tables| tables.append(&room, expected, &batch, &summary)).await
+            limits::amended(expected, batch.len(), &amended)?;
+            let amending = amended.iter().map(|(_, message)| message.len()).sum::<usize>();
+            let bytes = batch.iter().map(Bytes::len).sum::<usize>() + summary.len() + amending;
+            let work =
+                move |tables: &mut Tables<'_>| tables.append(&room, expected, &batch, &summary, &amended);
+            self.writer.submit(bytes, work).await
         }
         .boxed()
+    }
+
+    fn amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        from: Position,
+        before_seq: u64,
+    ) -> BoxFuture<'a, Result<Vec<(u64, Bytes)>>> {
+        let room = room.clone();
+        self.view(move |view| view.amended(&room, from, before_seq)).boxed()
     }
 
     fn read<'a>(

@@ -19,6 +19,8 @@ type SnapshotRow = (u64, u64, &'static [u8]);
 
 const HEADS: TableDefinition<HeadKey, HeadRow> = TableDefinition::new("heads");
 const ENTRIES: TableDefinition<EntryKey, &[u8]> = TableDefinition::new("entries");
+/// What has become of entries: by the same keys.
+const AMENDED: TableDefinition<EntryKey, &[u8]> = TableDefinition::new("amended");
 const SNAPSHOTS: TableDefinition<&str, SnapshotRow> = TableDefinition::new("snapshots");
 const SUMMARIES: TableDefinition<&str, &[u8]> = TableDefinition::new("summaries");
 /// What the file says about itself.
@@ -75,6 +77,8 @@ fn page(
 pub(super) struct View {
     heads: ReadOnlyTable<HeadKey, HeadRow>,
     entries: ReadOnlyTable<EntryKey, &'static [u8]>,
+    /// Not there in a file of before there was such a table, until something is written.
+    amended: Option<ReadOnlyTable<EntryKey, &'static [u8]>>,
     snapshots: ReadOnlyTable<&'static str, SnapshotRow>,
     summaries: ReadOnlyTable<&'static str, &'static [u8]>,
 }
@@ -84,6 +88,10 @@ impl View {
         Ok(View {
             heads: transaction.open_table(HEADS)?,
             entries: transaction.open_table(ENTRIES)?,
+            amended: match transaction.open_table(AMENDED) {
+                Err(redb::TableError::TableDoesNotExist(_)) => None,
+                table => Some(table?),
+            },
             snapshots: transaction.open_table(SNAPSHOTS)?,
             summaries: transaction.open_table(SUMMARIES)?,
         })
@@ -116,6 +124,24 @@ impl View {
         Ok(Page { head: head.position(), entries })
     }
 
+    pub(super) fn amended(
+        &self,
+        room: &RoomId,
+        from: Position,
+        before_seq: u64,
+    ) -> Result<Vec<(u64, Bytes)>> {
+        let head = head(&self.heads, room)?.filter(|head| head.epoch == from.epoch);
+        let Some(head) = head.filter(|_| from.seq < before_seq) else { return Ok(Vec::new()) };
+        let Some(amended) = &self.amended else { return Ok(Vec::new()) };
+        let key = |seq| (room.as_str(), head.epoch, seq);
+        let rows = amended.range(key(from.seq)..key(before_seq))?;
+        let row = |row: std::result::Result<(redb::AccessGuard<'_, EntryKey>, _), redb::StorageError>| {
+            let (key, message): (_, redb::AccessGuard<'_, &[u8]>) = row?;
+            Ok((key.value().2, Bytes::copy_from_slice(message.value())))
+        };
+        rows.take(Limits::PAGE_ENTRIES).map(row).collect()
+    }
+
     pub(super) fn summaries(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<(RoomId, Bytes)>> {
         let from = match after {
             Some(room) => std::ops::Bound::Excluded(room.as_str()),
@@ -146,6 +172,7 @@ impl View {
 pub(super) struct Tables<'t> {
     heads: Table<'t, HeadKey, HeadRow>,
     entries: Table<'t, EntryKey, &'static [u8]>,
+    amended: Table<'t, EntryKey, &'static [u8]>,
     snapshots: Table<'t, &'static str, SnapshotRow>,
     summaries: Table<'t, &'static str, &'static [u8]>,
     /// What to tell watchers after the commit.
@@ -166,6 +193,7 @@ impl<'t> Tables<'t> {
         Ok(Tables {
             heads: transaction.open_table(HEADS)?,
             entries: transaction.open_table(ENTRIES)?,
+            amended: transaction.open_table(AMENDED)?,
             snapshots: transaction.open_table(SNAPSHOTS)?,
             summaries: transaction.open_table(SUMMARIES)?,
             hints: Vec::new(),
@@ -192,6 +220,7 @@ impl<'t> Tables<'t> {
         expected: Position,
         batch: &[Bytes],
         summary: &Bytes,
+        amended: &[(u64, Bytes)],
     ) -> Result<Appended> {
         let Some(head) = head(&self.heads, room)? else {
             return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
@@ -204,6 +233,9 @@ impl<'t> Tables<'t> {
         for entry in batch {
             seq += 1;
             self.entries.insert((room.as_str(), head.epoch, seq), entry.as_ref())?;
+        }
+        for (of, message) in amended {
+            self.amended.insert((room.as_str(), head.epoch, *of), message.as_ref())?;
         }
         let head = Head { seq, ..head };
         self.heads.insert(room.as_str(), head.row())?;
@@ -246,6 +278,7 @@ impl<'t> Tables<'t> {
         }
         let (first, last) = ((room.as_str(), head.epoch, head.oldest), (room.as_str(), head.epoch, end));
         self.entries.retain_in(first..last, |_, _| false)?;
+        self.amended.retain_in(first..last, |_, _| false)?;
         self.heads.insert(room.as_str(), Head { oldest: end, ..head }.row())?;
         self.changed = true;
         Ok(end)
