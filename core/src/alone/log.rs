@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::ENTRIES;
-use crate::{ClientId, Entry, OpId, Position, RoomId};
+use crate::authority::Stretch;
+use crate::state::message;
+use crate::{ClientId, Entry, OpId, Position, RoomId, op, v1};
 
 /// Records of logs are called `alone/ROOM` for the log's epoch, and `alone/ROOM/SEQ` for entries from there on.
 const PREFIX: &str = "alone/";
@@ -51,6 +53,22 @@ impl Log {
     pub(super) fn entries_after(&self, seq: u64) -> Vec<Vec<u8>> {
         let after = usize::try_from(seq).unwrap_or(usize::MAX);
         self.entries.get(after..).unwrap_or_default().to_vec()
+    }
+
+    /// A stretch with what has become of its messages, found by reading on from there: the whole log is in memory.
+    pub(super) fn stretch(&self, from_seq: u64, before_seq: u64) -> Stretch {
+        let entries = self.between(from_seq, before_seq);
+        let decoded = entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
+        let mut messages: BTreeMap<OpId, v1::Message> =
+            decoded.filter_map(|entry| Some((entry.op_id, message::posted(entry)?))).collect();
+        for entry in self.entries_after(from_seq).iter().filter_map(|bytes| Entry::decode(bytes).ok()) {
+            let target = entry.body.as_ref().and_then(op::target);
+            if let Some(of) = target.and_then(|(id, _)| messages.get_mut(&id)) {
+                message::replay(of, &entry);
+            }
+        }
+        let amended = messages.values().filter(|message| message.changed_seq > 0);
+        Stretch { amended: amended.map(|message| message.encode_to_vec()).collect(), entries }
     }
 
     /// Entries from the first to before the other.

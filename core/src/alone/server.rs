@@ -307,8 +307,8 @@ impl Server {
                 room.authority.handle_entries(Some(page), now);
             }
             Effect::ReadHistory { reader, from_seq } => {
-                let entries = room.log.between(from_seq, reader.before_seq);
-                room.authority.handle_history(reader, Some(entries));
+                let stretch = room.log.stretch(from_seq, reader.before_seq);
+                room.authority.handle_history(reader, Some(stretch), now);
             }
             Effect::Subscribe { conn, tier } => match tier {
                 Some(tier) => drop(room.channels.insert(conn, tier)),

@@ -186,7 +186,7 @@ impl Authority {
         let amended: BTreeMap<u64, v1::Message> = amended.map(|message| (message.seq, message)).collect();
         let entries = stretch.entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
         let within = entries.filter(|entry| (reader.from_seq..reader.before_seq).contains(&entry.seq));
-        let mut messages: Vec<v1::Message> = within.filter_map(posted).collect();
+        let mut messages: Vec<v1::Message> = within.filter_map(message::posted).collect();
         for message in &mut messages {
             if let Some(amended) = amended.get(&message.seq) {
                 *message = amended.clone();
@@ -240,21 +240,4 @@ impl Authority {
         let held = op::target(body).and_then(|(id, _)| self.ahead.timeline().find(id));
         held.map_or(0, |message| message.encoded_len())
     }
-}
-
-/// The message that an entry made, before anything changed it.
-fn posted(entry: Entry) -> Option<v1::Message> {
-    let Some(Body::PostMessage(post)) = entry.body else { return None };
-    Some(v1::Message {
-        id: Some(entry.op_id.wire()),
-        seq: entry.seq,
-        ordinal: entry.ordinal,
-        author: entry.author,
-        author_name: entry.author_name,
-        at: entry.at.0,
-        text: post.text,
-        mentions: post.mentions,
-        reply_to: post.reply_to,
-        ..Default::default()
-    })
 }

@@ -7,6 +7,23 @@ use alloc::vec::Vec;
 use crate::op::{self, Body};
 use crate::{Entry, limits, v1};
 
+/// The message that an entry made, before anything changed it.
+pub(crate) fn posted(entry: Entry) -> Option<v1::Message> {
+    let Some(Body::PostMessage(post)) = entry.body else { return None };
+    Some(v1::Message {
+        id: Some(entry.op_id.wire()),
+        seq: entry.seq,
+        ordinal: entry.ordinal,
+        author: entry.author,
+        author_name: entry.author_name,
+        at: entry.at.0,
+        text: post.text,
+        mentions: post.mentions,
+        reply_to: post.reply_to,
+        ..Default::default()
+    })
+}
+
 /// Applies an operation to the message that it is about. Returns whether that made a difference: to give a reaction
 /// twice, or to take back one that is not there, makes none, and nothing happens to a message that was deleted.
 pub(crate) fn change(message: &mut v1::Message, body: &Body, author: &str, at: u64) -> bool {
