@@ -2,6 +2,8 @@
 //!
 //! Each node tells the others whom it holds by one record a room, which lapses unless it is renewed. A lapsed record
 //! makes its users *stale*, since perhaps only the observer is deaf; later they are *offline*, and gone from the view.
+//! Nobody is gone because nothing was heard: that a record has lapsed long ago, the store has to say; and after a
+//! silence of the store, in which nobody could renew, all have time to come back.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -32,6 +34,14 @@ impl Presence {
         }
     }
 
+    /// Nothing is heard from now on: whoever was live was so at `since`, and nobody knows better.
+    pub(crate) fn deafen(&mut self, since: Millis) {
+        for user in self.users.values_mut().filter(|user| user.liveness() == v1::Liveness::Live) {
+            user.set_liveness(v1::Liveness::Stale);
+            user.since = since.0;
+        }
+    }
+
     /// The users, ascending by id.
     pub fn users(&self) -> impl Iterator<Item = &v1::PresentUser> {
         self.users.values()
@@ -55,11 +65,18 @@ pub(crate) struct Occupancy {
     elsewhere: BTreeMap<String, Lease>,
     shown: BTreeMap<String, v1::PresentUser>,
     changed: BTreeSet<String>,
+    /// When the store was last read.
+    heard: Millis,
 }
+
+/// Milliseconds of silence in which a node that is alive may have lost its lease, because it could not renew it.
+const SILENCE: u64 = limits::LEASE + limits::LEASE / 2;
 
 #[derive(Debug)]
 struct Lease {
     expires: Millis,
+    /// When its users count as offline.
+    gone_at: Millis,
     users: BTreeMap<String, v1::PresentUser>,
 }
 
@@ -99,26 +116,29 @@ impl Occupancy {
 
     /// The records of other nodes, as the store holds them. One that can't be read counts as empty.
     pub(crate) fn renew(&mut self, records: Vec<(String, Vec<u8>, Millis)>, now: Millis) {
+        let was_deaf = now.since(self.heard) > SILENCE;
+        for lease in self.elsewhere.values_mut().filter(|_| was_deaf) {
+            lease.gone_at = lease.gone_at.max(now + limits::LEASE_GRACE);
+        }
+        self.heard = now;
         for (node, record, expires) in records {
             let users = v1::PresenceUpdate::decode(&record[..]).unwrap_or_default().users;
             let users: BTreeMap<_, _> = users.into_iter().map(|user| (user.user.clone(), user)).collect();
             self.changed.extend(users.keys().cloned());
-            if let Some(old) = self.elsewhere.insert(node, Lease { expires, users }) {
+            let gone_at = expires + limits::LEASE_GRACE;
+            if let Some(old) = self.elsewhere.insert(node, Lease { expires, gone_at, users }) {
                 self.changed.extend(old.users.into_keys());
             }
         }
         self.lapse(now);
+        self.elsewhere.retain(|_, lease| now <= lease.gone_at);
     }
 
-    /// Takes note of leases that have lapsed since, and forgets those that lapsed long ago.
-    fn lapse(&mut self, now: Millis) {
-        let Occupancy { elsewhere, changed, .. } = self;
-        elsewhere.retain(|_, lease| {
-            if now > lease.expires {
-                changed.extend(lease.users.keys().cloned());
-            }
-            now <= lease.expires + limits::LEASE_GRACE
-        });
+    /// Takes note of leases that have lapsed, whether or not the store can be read.
+    pub(crate) fn lapse(&mut self, now: Millis) {
+        for lease in self.elsewhere.values().filter(|lease| now > lease.expires) {
+            self.changed.extend(lease.users.keys().cloned());
+        }
     }
 
     /// How many users are here, stale ones included.
@@ -171,7 +191,7 @@ impl Occupancy {
         self.shown.values().take(limits::SUMMARY_USERS).cloned().collect()
     }
 
-    /// One user over all nodes: live when any node says so.
+    /// One user over all nodes: live when any node says so, else stale since the last lease lapsed.
     fn collapse(&self, user: &str, now: Millis) -> Option<v1::PresentUser> {
         let mut present = self.here.get(user).cloned();
         for lease in self.elsewhere.values() {
@@ -180,11 +200,15 @@ impl Occupancy {
             let known = present.get_or_insert_with(|| v1::PresentUser {
                 connections: 0,
                 liveness: v1::Liveness::Stale.into(),
+                since: 0,
                 ..there.clone()
             });
             known.connections += there.connections;
             if liveness == v1::Liveness::Live {
                 known.set_liveness(v1::Liveness::Live);
+                known.since = 0;
+            } else if known.liveness() == v1::Liveness::Stale {
+                known.since = known.since.max(lease.expires.0);
             }
         }
         present
@@ -227,6 +251,54 @@ mod tests {
         let offline = Millis(limits::LEASE + limits::LEASE_GRACE + 1);
         occupancy.renew(Vec::new(), offline);
         assert_eq!(occupancy.flush(offline).unwrap().gone, ["bob"]);
+    }
+
+    #[test]
+    fn a_deaf_node_shows_others_as_stale_and_never_as_gone() {
+        let mut occupancy = Occupancy::default();
+        let record_of = |expires| alloc::vec![("other".to_string(), record(&["bob"]), Millis(expires))];
+        occupancy.renew(record_of(limits::LEASE), Millis(0));
+        occupancy.flush(Millis(0));
+        // The store does not answer for an hour.
+        let mut now = Millis(0);
+        while now.0 < 3_600_000 {
+            now = now + limits::LEASE / 3;
+            occupancy.lapse(now);
+            occupancy.flush(now);
+            assert_eq!(occupancy.count(), 1);
+        }
+        let shown = occupancy.first();
+        assert_eq!((shown[0].liveness(), shown[0].since), (v1::Liveness::Stale, limits::LEASE));
+        // It answers again, and the other node has not renewed yet, because it could not either.
+        occupancy.renew(Vec::new(), now);
+        assert_eq!(occupancy.flush(now), None);
+        occupancy.renew(record_of(now.0 + 10_000 + limits::LEASE), now + 10_000);
+        let back = occupancy.flush(now + 10_000).unwrap();
+        assert_eq!((back.users[0].liveness(), back.users[0].since), (v1::Liveness::Live, 0));
+        // One that stays away after that is gone in the end.
+        let mut now = now + 10_000;
+        for _ in 0..6 {
+            now = now + 10_000;
+            occupancy.renew(Vec::new(), now);
+        }
+        now = now + 1;
+        occupancy.renew(Vec::new(), now);
+        assert_eq!(occupancy.flush(now).unwrap().gone, ["bob"]);
+    }
+
+    #[test]
+    fn a_user_on_two_nodes_is_live_as_long_as_one_of_them_is() {
+        let mut occupancy = Occupancy::default();
+        let lease = |node: &str, expires| (node.to_string(), record(&["bob"]), Millis(expires));
+        occupancy.renew(alloc::vec![lease("a", 10), lease("b", 20)], Millis(0));
+        assert_eq!(occupancy.flush(Millis(0)).unwrap().users[0].connections, 2);
+        occupancy.lapse(Millis(15));
+        assert_eq!(occupancy.flush(Millis(15)), None);
+        occupancy.lapse(Millis(25));
+        let stale = occupancy.flush(Millis(25)).unwrap();
+        assert_eq!((stale.users[0].liveness(), stale.users[0].since), (v1::Liveness::Stale, 20));
+        occupancy.enter("bob", "Bob");
+        assert_eq!(occupancy.flush(Millis(26)).unwrap().users[0].liveness(), v1::Liveness::Live);
     }
 
     #[test]

@@ -320,6 +320,9 @@ impl Authority {
         if !self.occupancy.is_empty_here() {
             self.effects.push_back(Effect::PublishLease { record: self.occupancy.record() });
         }
+        // Where the store does not answer, nobody is renewed: that is seen without it.
+        self.occupancy.lapse(now);
+        self.schedule_presence(now);
         self.effects.push_back(Effect::ReadLeases);
         self.schedule_beats(now);
     }

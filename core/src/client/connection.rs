@@ -46,7 +46,7 @@ pub(super) struct Link {
     token_lasts: u64,
     /// Why the last connection ended, or will.
     pub(super) why: Option<Code>,
-    heard_at: Millis,
+    pub(super) heard_at: Millis,
     heartbeat_interval: u64,
     in_grace: bool,
     malformed_here: u32,

@@ -425,6 +425,18 @@ impl Client {
         }
     }
 
+    /// Who was there when something was last heard is perhaps still there.
+    fn deafen(&mut self, id: &RoomId) {
+        let heard = self.signals.clock.server(self.link.heard_at);
+        if let Some(room) = self.rooms.get_mut(id)
+            && let Content::Active(active) = &mut room.content
+            && !active.presence.is_empty()
+        {
+            active.presence.deafen(heard);
+            self.outbox.room(id, RoomChange::Presence);
+        }
+    }
+
     /// The server has refused a request about a room.
     pub(super) fn room_refused(
         &mut self,
@@ -484,6 +496,7 @@ impl Client {
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         for id in ids {
             self.mark_stale(&id);
+            self.deafen(&id);
             if let Some(room) = self.rooms.get_mut(&id) {
                 (room.told, room.asked, room.retry_at, room.parts) = (None, None, None, None);
                 room.history.asked = None;

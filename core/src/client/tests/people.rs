@@ -233,3 +233,33 @@ fn an_invitation_opens_a_private_room_and_a_kick_closes_it() {
     world.does(ADA, &den, op::post("he is gone")).unwrap();
     assert!(!world.hosts[BOB].texts(den.as_str()).contains(&"he is gone"));
 }
+
+#[test]
+fn a_client_that_hears_nothing_shows_the_others_as_stale_and_never_as_gone() {
+    let (mut world, room) = World::with_room();
+    world.wait(1_000);
+    let shown = |world: &World| -> Vec<(alloc::string::String, v1::Liveness)> {
+        let users = world.hosts[ADA].room(room.as_str());
+        users.users().map(|user| (user.user.clone(), user.liveness())).collect()
+    };
+    let both = |liveness| Vec::from([("ada".into(), liveness), ("bob".into(), liveness)]);
+    assert_eq!(shown(&world), both(v1::Liveness::Live));
+    let heard = world.hosts[ADA].now;
+    world.hosts[ADA].cut(1006);
+    assert_eq!(shown(&world), both(v1::Liveness::Stale));
+    let since: Vec<u64> = world.hosts[ADA].room(room.as_str()).users().map(|user| user.since).collect();
+    assert!(since.iter().all(|since| heard.abs_diff(*since) <= 1_000), "{since:?} at {heard}");
+    assert!(world.hosts[ADA].has_event(|event| match event {
+        Event::Room { changes, .. } => changes.contains(&RoomChange::Presence),
+        _ => false,
+    }));
+    // However long it lasts.
+    world.hosts[ADA].wait(100);
+    assert_eq!(shown(&world), both(v1::Liveness::Stale));
+    // Opening the room again says that ada is there, to her and to bob.
+    world.wait(30_000);
+    assert_eq!(shown(&world), both(v1::Liveness::Live));
+    let at_bobs = world.hosts[BOB].room(room.as_str());
+    let ada = at_bobs.users().find(|user| user.user == "ada").map(|user| user.liveness());
+    assert_eq!(ada, Some(v1::Liveness::Live));
+}
