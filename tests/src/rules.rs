@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,13 @@ pub struct Question {
     /// The question.
     pub input: Box<RawValue>,
     /// The answer. Missing only until `make-vectors` has filled it in.
+    #[serde(default, deserialize_with = "there")]
     pub output: Option<Value>,
+}
+
+/// An answer that is there may be `null`.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Question {
