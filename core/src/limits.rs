@@ -139,6 +139,15 @@ pub const LIVE_ROOMS: usize = 128;
 pub const CACHED_ROOMS: usize = 1_024;
 /// Rooms that a client fetches ahead of each navigation at most; beyond the first few, hardly one is opened.
 pub const WARM_UP: u32 = 8;
+/// Milliseconds that a room of low use stays Cached, and the base of the eviction score: half an hour.
+pub const CACHED_FOR: u64 = 30 * 60_000;
+/// Rooms whose use a client remembers; of those that it does not hold, the one visited longest ago goes first. A person
+/// makes some thousand navigations in months, to far fewer rooms.
+pub const ROOMS_SEEN: usize = 4_096;
+/// Visits of the record on which another cache can be tried out; the oldest goes first.
+pub const VISITS_RECORDED: usize = 4_096;
+/// Evicted rooms of which it can be told why; the oldest goes first.
+pub const EVICTIONS_RECORDED: usize = 64;
 /// Rows on one page of a room list.
 pub const ROOM_LIST_PAGE: usize = 100;
 /// And their bytes, leaving room for the frame around them.

@@ -101,6 +101,8 @@ pub enum Input {
     ResolveConflict(OpId, v1::ConflictChoice),
     /// [`Client::resubmit`].
     Resubmit(RoomId, Vec<Made>),
+    /// [`Client::forget_visits`].
+    ForgetVisits,
     /// [`Client::watch_rooms`].
     WatchRooms(bool),
     /// [`Client::warm_up`].
@@ -196,6 +198,7 @@ impl Client {
             Input::Resubmit(room, made) => {
                 return Ok(Answer::Taken(self.resubmit(&room, made, now)? > 0));
             }
+            Input::ForgetVisits => self.forget_visits(now),
             Input::WatchRooms(is_watched) => self.watch_rooms(is_watched, now),
             Input::WarmUp(count) => self.warm_up(count, now),
             Input::ImportNavigation(bytes) => self.import_navigation(&bytes, now)?,

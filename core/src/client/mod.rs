@@ -3,6 +3,7 @@
 mod amend;
 mod backoff;
 mod bench;
+mod cache;
 mod config;
 mod conflicts;
 mod connection;
@@ -37,7 +38,7 @@ pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
 pub use warm::{WarmUp, WarmUpCounters, Warmed};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Explanation};
 use crate::op::Body;
 use crate::pending::{Counter, Pending};
 use crate::policy::Refusal;
@@ -179,6 +180,8 @@ pub struct Client {
     /// The numbers that stand for rooms on this connection.
     aliases: SortedMap<u32, RoomId>,
     cache: Cache,
+    /// What was learned of the rooms' use is newer than its record.
+    model_dirty_since: Option<Millis>,
     pending: Pending,
     markers: SortedMap<RoomId, Marker>,
     list: RoomList,
@@ -196,7 +199,8 @@ impl Client {
         let made = ClientId(rng.id53());
         Client {
             client_id: config.client_id.unwrap_or(made),
-            cache: Cache::new(config.cached_rooms.min(limits::CACHED_ROOMS)),
+            cache: Cache::new(config.cache_policy, config.cached_rooms, config.cached_for),
+            model_dirty_since: None,
             config,
             rng,
             now,

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::bench::short;
+use super::cache::MODEL;
 use super::connection::Phase;
 use super::content::{Base, Cached, Content};
 use super::rooms::Room;
@@ -63,7 +64,10 @@ struct StoredRoom {
 /// A record without what people wrote; `None` when it can't be read.
 pub(crate) fn redact_record(key: &str, value: &[u8]) -> Option<Vec<u8>> {
     use crate::trace::redact;
-    if key == META {
+    if key == MODEL {
+        // Numbers, and ids of rooms, which stay.
+        Some(value.to_vec())
+    } else if key == META {
         let mut meta = StoredMeta::decode(value).ok()?;
         meta.user_name = redact::text(&meta.user_name);
         Some(meta.encode_to_vec())
@@ -211,7 +215,7 @@ impl Client {
 
     pub(super) fn save_deadline(&self) -> Option<Millis> {
         let since = self.rooms.values().filter_map(|room| room.dirty_since).min();
-        since.map(|since| since + self.config.save_interval)
+        since.map(|since| since + self.config.save_interval).into_iter().chain(self.model_deadline()).min()
     }
 
     pub(super) fn save_timeout(&mut self, now: Millis) {
@@ -220,15 +224,18 @@ impl Client {
         let due: Vec<RoomId> =
             self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| id.clone()).collect();
         due.iter().for_each(|id| self.save(id));
+        self.save_model(now);
     }
 
     pub(super) fn take_records(&mut self, records: impl Iterator<Item = (String, Vec<u8>)>, now: Millis) {
-        let mut ops = Vec::new();
+        let (mut ops, mut model) = (Vec::new(), None);
         for (key, value) in records {
             if key == META {
                 self.take_meta(&value);
             } else if key == NAVIGATION {
                 self.take_navigation(&value);
+            } else if key == MODEL {
+                model = Some(value);
             } else if key.starts_with(OP) {
                 ops.extend(PendingOp::decode(&value).ok());
             } else if let Some(id) = key.strip_prefix(ROOM)
@@ -239,6 +246,9 @@ impl Client {
             // A snapshot waits until its room is opened.
             // Also what could not be read is deleted at logout.
             self.stored.insert(key);
+        }
+        if let Some(model) = model {
+            self.take_model(&model, now);
         }
         self.take_ops(ops);
         self.open_inbox(now);
@@ -279,7 +289,7 @@ impl Client {
                 room.messages = room.messages.max(cached.summary.messages);
                 room.content = Content::Cached(cached);
                 (room.reason, room.since, room.synced) = (TierReason::Restored, now, Synced::Ready);
-                self.cache.admit(id);
+                self.enter_cache(id, now);
             }
             // It was opened before the records were there.
             Content::Active(active) if !active.is_loaded() => {
@@ -350,8 +360,8 @@ impl Client {
         self.list.forget();
         self.forget_navigation();
         let rooms = core::mem::take(&mut self.rooms);
-        // All of them first: whoever makes room in the cache must find no room there that is not held.
-        rooms.keys().for_each(|id| self.cache.withdraw(id));
+        // Whoever makes room in the cache must find no room there that is not held.
+        self.reset_cache(now);
         for (id, room) in rooms {
             self.outbox.room(&id, RoomChange::Reset);
             if room.holders > 0 {

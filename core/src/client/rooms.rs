@@ -13,7 +13,7 @@ use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
 use crate::op::Body;
 use crate::tier::{Step, Tier, TierReason, transition};
-use crate::{Code, Millis, Position, RoomId, limits, v1};
+use crate::{Code, Millis, Position, RoomId, v1};
 
 /// A room that is held in any way.
 #[derive(Debug, Default)]
@@ -93,6 +93,7 @@ impl Client {
     pub(super) fn hold(&mut self, id: &RoomId, now: Millis) {
         if self.rooms.get(id).is_none_or(|room| room.holders == 0) {
             self.navigated(id, now);
+            self.note_visit(id, now);
         }
         let room = self.room_mut(id);
         room.holders = room.holders.saturating_add(1);
@@ -186,6 +187,9 @@ impl Client {
         if steps.is_empty() {
             return;
         }
+        if from == Tier::Cached && to == Tier::Unloaded {
+            self.cache.note_eviction(id, reason, now);
+        }
         if from == Tier::Active && to != Tier::Active {
             self.end_signals(Some(id));
         }
@@ -206,7 +210,7 @@ impl Client {
                 Step::Project => bench.project(id),
                 Step::Summarize => bench.summarize(id),
                 Step::Persist | Step::Forget => self.room_mut(id).dirty_since = Some(now),
-                Step::Admit => self.cache.admit(id),
+                Step::Admit => self.enter_cache(id, now),
                 Step::Withdraw => self.cache.withdraw(id),
                 Step::Tell => is_told = true,
             }
@@ -273,41 +277,14 @@ impl Client {
                 Some((room.since + config.background_for, Tier::Cached, TierReason::IdleInBackground))
             }
             Tier::Cached => {
-                let due = room.since + config.cached_for;
+                // It goes when it is older than its time, not when it is as old.
+                let due = room.since + self.cache.ttl(id, room.since) + 1;
                 match self.keeps(id) {
                     None => Some((due, Tier::Unloaded, TierReason::CacheExpired)),
                     Some(reason) => (room.reason != reason).then_some((due, Tier::Cached, reason)),
                 }
             }
             Tier::Unloaded => None,
-        }
-    }
-
-    /// Why a room is not dropped from the cache, if something keeps it.
-    fn keeps(&self, id: &RoomId) -> Option<TierReason> {
-        let room = self.rooms.get(id)?;
-        if self.pending.of(id).next().is_some() {
-            Some(TierReason::UnsentKept)
-        } else if room.holders > 0 || room.is_fixed {
-            Some(room.reason)
-        } else if self.unread(id) > 0 {
-            Some(TierReason::UnreadKept)
-        } else {
-            None
-        }
-    }
-
-    /// Drops Cached rooms until there are as few as there may be. Past the protocol's bound, unread ones go as well.
-    pub(super) fn trim_cache(&mut self, now: Millis) {
-        while self.cache.is_over() {
-            let is_full = self.cache.len() > limits::CACHED_ROOMS;
-            let is_kept = |id: &RoomId| match self.keeps(id) {
-                Some(TierReason::UnreadKept) => !is_full,
-                Some(_) => true,
-                None => false,
-            };
-            let Some(victim) = self.cache.victim(is_kept).cloned() else { return };
-            self.change_tier(&victim, Tier::Unloaded, TierReason::CacheFull, now);
         }
     }
 

@@ -189,6 +189,7 @@ impl Client {
     }
 
     pub(super) fn unread_changed(&mut self, id: &RoomId) {
+        self.weigh(id);
         if self.rooms.contains_key(id) {
             self.outbox.room(id, RoomChange::Unread);
         } else {

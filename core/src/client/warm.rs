@@ -18,6 +18,7 @@ use super::content::{Base, Content};
 use super::rooms::Room;
 use super::sync::Head;
 use super::{Client, Event, RoomChange};
+use crate::cache::Confidence;
 use crate::predict::{Bounds, Prediction, Predictor};
 use crate::tier::{Tier, TierReason};
 use crate::{Code, Millis, Retry, RoomId, limits, v1};
@@ -30,8 +31,6 @@ const SAVE_INTERVAL: u64 = 60_000;
 const TIMEOUT: u64 = 15_000;
 /// What is less likely than one in fifty is not worth its bytes.
 const LEAST: u32 = 20_000;
-/// As likely as not.
-const EVEN: u32 = 500_000;
 /// Warm-ups that are remembered to be explained.
 const REMEMBERED: usize = 32;
 
@@ -230,8 +229,8 @@ impl Client {
         let id = prediction.room.clone();
         let warming = &mut self.warming;
         warming.left -= 1;
-        // Where every place is taken, what is there has been used, and more than likely is again.
-        if self.cache.len() >= self.config.cached_rooms && prediction.confidence < EVEN {
+        // Where every place is taken, it must be likelier to be used than the weakest there.
+        if !self.cache.admit_prefetched(&id, Confidence::of_chance(prediction.confidence), now) {
             return;
         }
         warming.counters.asked += 1;

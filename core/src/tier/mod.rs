@@ -16,7 +16,7 @@
 //! ```
 //!
 //! The arrows are what the client does by itself; an app may ask for any other. Every step to another tier ends in
-//! Tell: it is a recovery from a position. Staying does nothing, but for Cached, where it counts as a use.
+//! Tell: it is a recovery from a position. Staying does nothing, but for Cached, where the room's priority is weighed anew.
 
 use crate::v1;
 
@@ -87,7 +87,7 @@ pub enum Step {
     Persist,
     /// Delete the room's record from the host's storage.
     Forget,
-    /// Enter the cache as the room used last.
+    /// Enter the cache.
     Admit,
     /// Leave the cache.
     Withdraw,
@@ -147,7 +147,7 @@ reasons! {
     Acquired "acquired" "It is open.";
     Released "released" "It was left a moment ago.";
     IdleInBackground "idle_in_background" "It was left a while ago.";
-    CacheFull "cache_full" "The cache was full, and this room was used longest ago.";
+    CacheFull "cache_full" "The cache was full, and this room was the least likely to be opened soon.";
     CacheExpired "cache_expired" "It was not used for so long that its snapshot was dropped.";
     Explicit "explicit" "The app has put it there.";
     UnsentKept "unsent_kept" "It is kept because something written here has not been sent yet.";

@@ -11,6 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::alone::Made;
+use crate::cache::PolicyKind;
 use crate::client::{ClientConfig, Input, Network};
 use crate::op::Body;
 use crate::{ClientId, Code, Millis, OpId, Position, RoomId, Tier, hash53, op, v1};
@@ -51,6 +52,9 @@ pub(super) struct StoredHead {
     pub(super) save_interval: u64,
     #[prost(uint32, tag = "13")]
     pub(super) warm_up: u32,
+    /// Place in the list of all policies.
+    #[prost(uint32, tag = "14")]
+    pub(super) cache_policy: u32,
 }
 
 impl StoredHead {
@@ -63,6 +67,7 @@ impl StoredHead {
             background_for,
             cached_for,
             cached_rooms,
+            cache_policy,
             room_list_interval,
             save_interval,
             warm_up,
@@ -81,6 +86,7 @@ impl StoredHead {
             room_list_interval: *room_list_interval,
             save_interval: *save_interval,
             warm_up: *warm_up,
+            cache_policy: *cache_policy as u32,
         }
     }
 
@@ -92,6 +98,7 @@ impl StoredHead {
             background_for: self.background_for,
             cached_for: self.cached_for,
             cached_rooms: usize::try_from(self.cached_rooms).unwrap_or(usize::MAX),
+            cache_policy: PolicyKind::ALL.get(self.cache_policy as usize).copied().unwrap_or_default(),
             room_list_interval: self.room_list_interval,
             save_interval: self.save_interval,
             warm_up: self.warm_up,
@@ -200,6 +207,7 @@ pub(super) const ERASE_NAVIGATION: u32 = 31;
 pub(super) const EDIT: u32 = 32;
 pub(super) const FILL_GAP: u32 = 33;
 pub(super) const AMEND: u32 = 34;
+pub(super) const FORGET_VISITS: u32 = 33;
 
 const NETWORKS: [Network; 4] = [Network::Online, Network::Offline, Network::Foreground, Network::Background];
 
@@ -335,6 +343,7 @@ impl From<&Input> for StoredStep {
                 step.made = made.iter().map(StoredMade::from).collect();
                 RESUBMIT
             }
+            Input::ForgetVisits => FORGET_VISITS,
             Input::WatchRooms(is_watched) => {
                 step.number = u64::from(*is_watched);
                 WATCH_ROOMS
@@ -422,6 +431,7 @@ impl StoredStep {
                 let made = self.made.into_iter().map(Made::try_from).collect::<Result<_, Code>>();
                 Input::Resubmit(room()?, made?)
             }
+            FORGET_VISITS => Input::ForgetVisits,
             WATCH_ROOMS => Input::WatchRooms(number != 0),
             WARM_UP => Input::WarmUp(small()?.unsigned_abs()),
             IMPORT_NAVIGATION => Input::ImportNavigation(bytes),

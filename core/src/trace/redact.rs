@@ -79,11 +79,12 @@ pub(super) fn input(input: Input) -> Input {
         | Input::FillGap(..)
         | Input::SetScroll(..)
         | Input::ResolveConflict(..)
-        | Input::WatchRooms(_)
         | Input::WarmUp(_)
         // Ids of rooms alone.
         | Input::ImportNavigation(_)
-        | Input::EraseNavigation => input,
+        | Input::EraseNavigation
+        | Input::ForgetVisits
+        | Input::WatchRooms(_) => input,
     }
 }
 

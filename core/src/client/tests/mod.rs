@@ -1,5 +1,6 @@
 //! The session, driven by hand: a host that does what it is told, and a server whose frames the tests choose.
 
+mod cache;
 mod conflicts;
 mod connection;
 mod elements;

@@ -18,6 +18,8 @@ fn a_room_that_is_left_goes_down_tier_by_tier_and_says_why() {
     assert_eq!(why(&host, "lobby"), (Tier::Cached, TierReason::IdleInBackground));
     assert!(host.stored.contains_key("room/lobby"));
     host.wait(30 * 60_000);
+    assert_eq!(why(&host, "lobby").0, Tier::Cached);
+    host.wait(1);
     assert!(host.client.room(&id("lobby")).is_none());
     assert!(!host.stored.contains_key("room/lobby"));
 }
