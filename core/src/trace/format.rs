@@ -207,7 +207,7 @@ pub(super) const ERASE_NAVIGATION: u32 = 31;
 pub(super) const EDIT: u32 = 32;
 pub(super) const FILL_GAP: u32 = 33;
 pub(super) const AMEND: u32 = 34;
-pub(super) const FORGET_VISITS: u32 = 33;
+pub(super) const FORGET_VISITS: u32 = 41;
 
 const NETWORKS: [Network; 4] = [Network::Online, Network::Offline, Network::Foreground, Network::Background];
 
