@@ -35,6 +35,7 @@ pub mod text;
 pub mod tier;
 mod time;
 pub mod trace;
+pub mod traffic;
 pub mod wire;
 
 pub use delta::{Delta, delta};

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
+use crate::state::FOLD_VERSION;
 pub use crate::v1::op::Body;
 use crate::{Code, OpId, RoomId, UserId, limits, text, v1};
 
@@ -64,6 +65,8 @@ fn check(body: &Body) -> Result<(), Code> {
             text::reaction(&react.reaction).map(drop)
         }
         Body::Pin(pin) => message(pin.message_id.as_ref(), pin.message_seq),
+        Body::RaiseFoldVersion(raise) if (1..=FOLD_VERSION).contains(&raise.version) => Ok(()),
+        Body::RaiseFoldVersion(_) => Err(Code::InvalidRequest),
         Body::FollowRoom(v1::FollowRoom { room_id, .. })
         | Body::UnfollowRoom(v1::UnfollowRoom { room_id, .. }) => RoomId::new(room_id).map(drop),
         Body::Notify(notify) => {
@@ -113,8 +116,6 @@ fn check(body: &Body) -> Result<(), Code> {
             let chosen = resolve.choice() != v1::ConflictChoice::Unspecified;
             if chosen { Ok(()) } else { Err(Code::InvalidRequest) }
         }
-        // Not folded yet.
-        Body::RaiseFoldVersion(_) => Err(Code::InvalidOp),
     }
 }
 

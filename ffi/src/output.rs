@@ -108,6 +108,13 @@ pub enum Event {
         /// Why.
         code: CodeRecord,
     },
+    /// A frame was passed over that has no place in the room's tier: mostly one that was on its way while that changed.
+    Ignored {
+        /// Which.
+        room: String,
+        /// The frame's kind.
+        kind: String,
+    },
     /// A timed signal is to be played now, or what one began is to end.
     Signal {
         /// Where.
@@ -263,6 +270,9 @@ impl From<client::Event> for Event {
             },
             client::Event::Resynced { room, code } => {
                 Event::Resynced { room: room.to_string(), code: code.into() }
+            }
+            client::Event::Ignored { room, kind, tier: _ } => {
+                Event::Ignored { room: room.to_string(), kind: kind.name().into() }
             }
             client::Event::Signal { room, signal } => {
                 Event::Signal { room: room.to_string(), signal: (*signal).into() }

@@ -92,6 +92,7 @@ codes! {
     1039 ModelDamaged "model_damaged" Never "What was learned is damaged, truncated or of a newer version; learning starts afresh.";
     1040 TeamFull "team_full" Never "There are as many teams or players as there may be.";
     1041 ListFull "list_full" Never "The list of bans, mutes or invitations is as long as it may be.";
+    1042 FoldTooNew "fold_too_new" Never "The room is kept by rules that this version does not know; a newer one does.";
 
     2000 RateLimited "rate_limited" Later "Too many requests.";
     2001 SlowMode "slow_mode" Later "Slow mode is on: wait before the next message.";

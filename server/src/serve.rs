@@ -75,6 +75,7 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
                 directory.clone(),
                 node_name(),
                 heartbeat_interval,
+                settings.connection.budgets,
             ),
             tokens: tokens.clone(),
             config: Arc::new(settings.connection.clone()),

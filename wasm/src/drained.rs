@@ -80,6 +80,8 @@ impl Drained {
             Event::Resynced { room, code } => {
                 self.events.push(Told::Resynced { room: room.to_string(), code: code.number() });
             }
+            // Counted in the room's traffic.
+            Event::Ignored { .. } => {}
             Event::Notified { notification } => {
                 self.notifications = true;
                 self.events.push(Told::Notified { notification: NotificationRow::from(&*notification) });

@@ -115,6 +115,11 @@ export const codes = {
   },
   team_full: { code: 1040, retry: "never", text: "There are as many teams or players as there may be." },
   list_full: { code: 1041, retry: "never", text: "The list of bans, mutes or invitations is as long as it may be." },
+  fold_too_new: {
+    code: 1042,
+    retry: "never",
+    text: "The room is kept by rules that this version does not know; a newer one does.",
+  },
   rate_limited: { code: 2000, retry: "later", text: "Too many requests." },
   slow_mode: { code: 2001, retry: "later", text: "Slow mode is on: wait before the next message." },
   store_unavailable: { code: 2002, retry: "later", text: "The store does not answer; nothing was lost." },

@@ -53,8 +53,11 @@ impl Authority {
             self.place(conn, None, now);
             return self.refuse(conn, code, 0);
         }
+        let base = want.base.map(Position::from);
+        let differs = self.differs(base, want.digest) || want.reason == Code::DigestMismatch.number();
+        self.spending.traffic.mismatches += u64::from(differs);
         match tier {
-            Tier::Active => self.answer_active(conn, want.base.map(Position::from)),
+            Tier::Active => self.answer_active(conn, base, want.digest),
             Tier::Background => {
                 let projection = self.projection();
                 let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(projection));
@@ -67,8 +70,10 @@ impl Authority {
                 }
             }
             Tier::Cached | Tier::Unloaded => {
-                let heartbeat =
-                    v1::RoomHeartbeat { messages: self.confirmed.timeline().head(), ..Default::default() };
+                // What is unchanged is told in less than a hundred bytes, request and answer together.
+                let state_digest = differs.then(|| self.confirmed.digest().value());
+                let messages = self.confirmed.timeline().head();
+                let heartbeat = v1::RoomHeartbeat { messages, state_digest, ..Default::default() };
                 let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));
                 self.answer(conn, tier, sync);
             }
@@ -184,8 +189,14 @@ impl Authority {
         }
     }
 
-    fn answer_active(&mut self, conn: ConnId, base: Option<Position>) {
-        match self.recovery(base) {
+    /// Whether the client holds another state at the same position.
+    fn differs(&self, base: Option<Position>, digest: Option<u64>) -> bool {
+        base == Some(self.confirmed.position())
+            && digest.is_some_and(|digest| digest != self.confirmed.digest().value())
+    }
+
+    fn answer_active(&mut self, conn: ConnId, base: Option<Position>, digest: Option<u64>) {
+        match self.recovery(base, digest) {
             Recovery::Delta(entries) => {
                 let sync = self.delta_frame(entries);
                 self.answer(conn, Tier::Active, sync);
@@ -204,8 +215,11 @@ impl Authority {
         self.answer(conn, Tier::Active, sync);
     }
 
-    fn recovery(&self, base: Option<Position>) -> Recovery {
+    fn recovery(&self, base: Option<Position>, digest: Option<u64>) -> Recovery {
         let head = self.confirmed.position();
+        if self.differs(base, digest) {
+            return Recovery::Bulk(Some(Code::DigestMismatch));
+        }
         match base {
             None => Recovery::Bulk(None),
             Some(base) if base.epoch != head.epoch => Recovery::Bulk(Some(Code::EpochChanged)),

@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use super::ConnId;
 use crate::policy::Actor;
+use crate::tier::budget::Budgets;
 use crate::v1::client_frame::Body as Request;
 use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
@@ -34,6 +35,8 @@ pub struct ConnectionConfig {
     pub reconnect_min: u64,
     /// Window of the clients' back-off, in milliseconds.
     pub reconnect_max: u64,
+    /// What a room may take in each tier.
+    pub budgets: Budgets,
 }
 
 impl Default for ConnectionConfig {
@@ -48,6 +51,7 @@ impl Default for ConnectionConfig {
             heartbeat_interval: 25_000,
             reconnect_min: 500,
             reconnect_max: 20_000,
+            budgets: Budgets::default(),
         }
     }
 }
@@ -105,9 +109,14 @@ pub enum ConnectionEffect {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     tier: Tier,
+    /// Heartbeats that pass until a Cached room's budget is kept again.
+    debt: u8,
     /// The last head that was told of a Cached room.
     head: u64,
 }
+
+/// Tag and length of what a frame carries.
+const FRAME_OVERHEAD: u64 = 2;
 
 #[derive(Debug)]
 enum Phase {
@@ -129,6 +138,8 @@ pub struct Connection {
     token_expires: Millis,
     malformed: u32,
     live_rooms: usize,
+    /// Bytes a heartbeat that a Cached room may take.
+    cached_budget: u64,
     rooms: BTreeMap<RoomId, Held>,
     heard: Millis,
     effects: VecDeque<ConnectionEffect>,
@@ -145,6 +156,7 @@ impl Connection {
             token_expires: Millis(0),
             malformed: 0,
             live_rooms: 0,
+            cached_budget: 0,
             rooms: BTreeMap::new(),
             heard: now,
             effects: VecDeque::new(),
@@ -252,6 +264,11 @@ impl Connection {
     /// authority can say, so that one is asked.
     pub fn handle_cached_head(&mut self, room: &RoomId, head: Position, messages: u64, is_private: bool) {
         let Some(held) = self.rooms.get_mut(room).filter(|held| held.tier == Tier::Cached) else { return };
+        if held.debt > 0 {
+            // The head is told by a later heartbeat, as it is then.
+            held.debt -= 1;
+            return;
+        }
         if core::mem::replace(&mut held.head, head.seq) == head.seq {
             return;
         }
@@ -260,14 +277,18 @@ impl Connection {
             let again = v1::SetTier { room_id: room.as_str().into(), tier, ..Default::default() };
             return self.ask(room.clone(), RoomRequest::SetTier(again));
         }
-        self.send(Frame::RoomStateSync(v1::RoomStateSync {
+        let sync = v1::RoomStateSync {
             message_type: v1::MessageType::Heartbeat.into(),
             room_id: room.as_str().into(),
             epoch: head.epoch,
             sequence_number: head.seq,
             data: Some(Data::Heartbeat(v1::RoomHeartbeat { messages, ..Default::default() })),
             ..Default::default()
-        }));
+        };
+        let bytes = prost::Message::encoded_len(&sync) as u64 + FRAME_OVERHEAD;
+        let beats = (bytes - 1) / self.cached_budget.max(1);
+        held.debt = u8::try_from(beats).unwrap_or(u8::MAX);
+        self.send(Frame::RoomStateSync(sync));
     }
 
     /// The socket has ended: every room that was touched is told.
@@ -344,7 +365,7 @@ impl Connection {
         self.live_rooms = live_rooms;
         match tier {
             Tier::Unloaded => drop(self.rooms.remove(&room)),
-            tier => drop(self.rooms.insert(room.clone(), Held { tier, head: u64::MAX })),
+            tier => drop(self.rooms.insert(room.clone(), Held { tier, debt: 0, head: u64::MAX })),
         }
         self.ask(room, RoomRequest::SetTier(want));
     }
@@ -366,7 +387,7 @@ impl Connection {
             return self.reject(&submit, Code::TooManyRooms);
         }
         // Remembered, so that the room is told when the connection ends.
-        self.rooms.entry(room.clone()).or_insert(Held { tier: Tier::Unloaded, head: 0 });
+        self.rooms.entry(room.clone()).or_insert(Held { tier: Tier::Unloaded, debt: 0, head: 0 });
         self.ask(room, RoomRequest::Submit(submit));
     }
 
@@ -379,6 +400,7 @@ impl Connection {
     }
 
     fn welcome(&mut self, identity: Identity, config: &ConnectionConfig, now: Millis) {
+        self.cached_budget = config.budgets.of(Tier::Cached).bandwidth;
         self.send(Frame::Welcome(v1::Welcome {
             version: VERSION_MAX,
             connection_id: alloc::string::ToString::to_string(&self.id.0),
@@ -392,6 +414,7 @@ impl Connection {
                 cached_rooms: config.cached_rooms as u32,
                 in_flight: limits::IN_FLIGHT as u32,
                 warm_up: Some(config.warm_up),
+                budgets: config.budgets.wire(),
                 ..Default::default()
             }),
             heartbeat_interval: config.heartbeat_interval as u32,

@@ -11,6 +11,7 @@ mod outbox;
 mod recent;
 mod sequence;
 mod signals;
+mod spending;
 mod subscribers;
 
 use alloc::boxed::Box;
@@ -18,20 +19,27 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
 pub use connection::{Connection, ConnectionConfig, ConnectionEffect, Identity, RoomRequest};
 pub use effect::{Appended, AuthorityConfig, ConnId, Effect, HistoryReader, Lane, Loaded, Reply, Timer};
 pub use fetch::Stretch;
+
+pub use spending::Standing;
 
 use crate::op::Body;
 use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{SnapshotFor, compress, decompress};
+use crate::tier::budget::Budgets;
+use crate::traffic::Kind;
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
 use fetch::Fetching;
 use followers::Followers;
 use outbox::Outbox;
 use recent::Recent;
 use sequence::InFlight;
+use spending::Spending;
 use subscribers::Subscribers;
 
 /// A submission or a delivery that waits to be decided.
@@ -146,6 +154,7 @@ pub struct Authority {
     fetching: Fetching,
     recent: Recent,
     subscribers: Subscribers,
+    spending: Spending,
     signals: signals::Signals,
     occupancy: Occupancy,
     outbox: Outbox,
@@ -175,7 +184,7 @@ struct Timers {
 
 impl Authority {
     /// An authority that knows nothing yet: its first effect asks for the room.
-    pub fn new(room: RoomId, config: AuthorityConfig, seed: u64, _now: Millis) -> Authority {
+    pub fn new(room: RoomId, config: AuthorityConfig, seed: u64, now: Millis) -> Authority {
         Authority {
             config,
             confirmed: RoomState::authority(room.clone()),
@@ -186,6 +195,7 @@ impl Authority {
             fetching: Fetching::default(),
             recent: Recent::default(),
             subscribers: Subscribers::default(),
+            spending: Spending::new(Budgets::default(), now),
             signals: signals::Signals::default(),
             occupancy: Occupancy::default(),
             outbox: Outbox::default(),
@@ -342,6 +352,7 @@ impl Authority {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Millis) {
+        self.spending.pass(now);
         let is_due = |timer: &mut Option<Millis>| timer.take_if(|at| *at <= now).is_some();
         if is_due(&mut self.timers.presence) {
             self.flush_presence(now);
@@ -435,13 +446,18 @@ impl Authority {
 
     fn send(&mut self, conn: ConnId, lane: Lane, body: v1::server_frame::Body) {
         let frame = Box::new(v1::ServerFrame { body: Some(body) });
+        if let Some(body) = &frame.body {
+            self.spending.traffic.count(Kind::of(body), 1, frame.encoded_len() as u64);
+        }
         self.effects.push_back(Effect::Send { conn, lane, frame });
     }
 
     fn broadcast(&mut self, tier: Tier, lane: Lane, body: v1::server_frame::Body) {
         if self.subscribers.has(tier) {
             let frame = Box::new(v1::ServerFrame { body: Some(body) });
-            self.effects.push_back(Effect::Broadcast { tier, lane, frame });
+            if self.spend(tier, lane, &frame) {
+                self.effects.push_back(Effect::Broadcast { tier, lane, frame });
+            }
         }
     }
 }

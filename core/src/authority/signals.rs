@@ -48,6 +48,7 @@ impl Authority {
     /// Latest ones wait for up to [`limits::SIGNAL_INTERVAL`], so that any number of cursors is one frame. Timed ones
     /// and releases go at once. A release of something that was begun is never dropped: it travels with the log.
     pub fn signal(&mut self, conn: ConnId, actor: &Actor, client: u64, signal: v1::Signal, now: Millis) {
+        self.spending.pass(now);
         let class = signal.class();
         // What has begun ends, whatever has become of the room meanwhile.
         let ends = class == SignalClass::Release && self.signals.holds(conn, &signal);
@@ -130,7 +131,8 @@ impl Authority {
         }
         let key = (conn, item.kind.clone(), item.key.clone());
         if self.signals.latest.len() < limits::LATEST_SIGNALS || self.signals.latest.contains_key(&key) {
-            self.signals.latest.insert(key, item);
+            let replaced = self.signals.latest.insert(key, item).is_some();
+            self.spending.traffic.coalesced += u64::from(replaced);
             let due = self.signals.quiet_until;
             self.signals.due.get_or_insert(due);
         }

@@ -50,10 +50,14 @@ impl Subscribers {
     }
 
     pub(super) fn has(&self, tier: Tier) -> bool {
+        self.receivers(tier) > 0
+    }
+
+    pub(super) fn receivers(&self, tier: Tier) -> usize {
         match tier {
-            Tier::Active => self.active > 0,
-            Tier::Background => self.background > 0,
-            Tier::Cached | Tier::Unloaded => false,
+            Tier::Active => self.active,
+            Tier::Background => self.background,
+            Tier::Cached | Tier::Unloaded => 0,
         }
     }
 
@@ -167,6 +171,7 @@ impl Authority {
 
     /// Tells everybody what has become durable.
     pub(super) fn tell(&mut self, entries: &[Entry], now: Millis) {
+        self.spending.pass(now);
         let mut chunk: Vec<v1::Entry> = Vec::new();
         let mut bytes = 0;
         for entry in entries {
@@ -182,6 +187,7 @@ impl Authority {
             chunk.push(wire);
         }
         self.tell_active(chunk);
+        self.advise_when_over();
         if !self.subscribers.has(Tier::Background) {
             // Whoever comes is told of it by the projection.
             self.subscribers.news = News::default();
@@ -237,6 +243,7 @@ impl Authority {
             member_count: Some(self.confirmed.members().len() as u32),
             messages: Some(self.confirmed.timeline().head()),
             state_digest: Some(self.confirmed.digest().value()),
+            fold_version: Some(self.confirmed.fold_version()),
             ..Default::default()
         }
     }
@@ -270,6 +277,11 @@ impl Authority {
 
     /// One update with all that has happened in the last second.
     pub(super) fn flush_background(&mut self, now: Millis) {
+        // Who was sent more than the budget allows is told later, and of everything at once.
+        if let Some(due) = self.spending.background_due() {
+            self.timers.background = Some(due);
+            return;
+        }
         let news = core::mem::take(&mut self.subscribers.news);
         let timeline = self.confirmed.timeline();
         let first = match news.first_message {
@@ -295,6 +307,7 @@ impl Authority {
             changed,
             ..self.counts()
         };
+        self.spending.traffic.coalesced += update.recent.len().saturating_sub(1) as u64;
         let sync = self.frame(v1::MessageType::StateUpdate, Data::StateUpdate(update));
         self.broadcast(Tier::Background, Lane::Log, Frame::RoomStateSync(sync));
     }
@@ -304,6 +317,7 @@ impl Authority {
         let heartbeat = v1::RoomHeartbeat {
             messages: self.confirmed.timeline().head(),
             state_digest: Some(self.confirmed.digest().value()),
+            fold_version: Some(self.confirmed.fold_version()),
             ..Default::default()
         };
         let sync = self.frame(v1::MessageType::Heartbeat, Data::Heartbeat(heartbeat));

@@ -1,6 +1,7 @@
 mod friends;
 mod room;
 mod signals;
+mod spending;
 mod timeline;
 
 use alloc::string::String;

@@ -1,6 +1,7 @@
 use alloc::string::String;
 
 use crate::cache::PolicyKind;
+use crate::tier::budget::Budgets;
 use crate::{ClientId, limits};
 
 /// What the app sets. The defaults are right for most.
@@ -27,6 +28,8 @@ pub struct ClientConfig {
     pub room_list_interval: u64,
     /// Milliseconds after which a changed room is stored.
     pub save_interval: u64,
+    /// What a room may take in each tier. The server's own budgets count where they are smaller.
+    pub budgets: Budgets,
 }
 
 impl Default for ClientConfig {
@@ -42,6 +45,7 @@ impl Default for ClientConfig {
             cache_policy: PolicyKind::default(),
             room_list_interval: 3_000,
             save_interval: 5_000,
+            budgets: Budgets::default(),
         }
     }
 }

@@ -1,8 +1,9 @@
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use super::backoff::{Backoff, STABLE_AFTER};
 use super::{Client, Effect, Event, Network};
+use crate::tier::budget::Budgets;
+use crate::traffic::Traffic;
 use crate::{Code, Millis, Retry, RoomId, Tier, UserId, VERSION_MAX, VERSION_MIN, limits, v1, wire};
 
 /// Where the connection stands.
@@ -52,6 +53,11 @@ pub(super) struct Link {
     malformed_here: u32,
     pub(super) in_flight: usize,
     pub(super) live_rooms: usize,
+    pub(super) cached_rooms: usize,
+    /// When some more Cached rooms are told of.
+    pub(super) cached_due: Option<Millis>,
+    pub(super) budgets: Budgets,
+    pub(super) traffic: Traffic,
     pub(super) counters: Counters,
 }
 
@@ -94,7 +100,7 @@ const TOKEN_MARGIN: u64 = 60_000;
 const NORMAL: u16 = 1000;
 
 impl Link {
-    pub(super) fn new() -> Link {
+    pub(super) fn new(budgets: Budgets) -> Link {
         Link {
             phase: Phase::Idle,
             generation: 0,
@@ -114,6 +120,10 @@ impl Link {
             malformed_here: 0,
             in_flight: limits::IN_FLIGHT,
             live_rooms: limits::LIVE_ROOMS,
+            cached_rooms: limits::CACHED_ROOMS,
+            cached_due: None,
+            budgets,
+            traffic: Traffic::default(),
             counters: Counters::default(),
         }
     }
@@ -247,6 +257,8 @@ impl Client {
         link.in_flight = bounded(asked.in_flight, limits::IN_FLIGHT);
         self.warming.allowed = asked.warm_up.unwrap_or(limits::WARM_UP).min(limits::WARM_UP);
         link.live_rooms = bounded(asked.live_rooms, limits::LIVE_ROOMS);
+        link.cached_rooms = bounded(asked.cached_rooms, limits::CACHED_ROOMS);
+        link.budgets = self.config.budgets.within(&asked.budgets);
         self.signals.clock.welcomed(welcome.time, now);
         let lasts = welcome.token_expires.saturating_sub(welcome.time);
         link.token_lasts = lasts.saturating_sub(TOKEN_MARGIN.min(lasts / 2));
@@ -315,6 +327,7 @@ impl Client {
         self.end_signals(None);
         self.list.interrupted();
         self.link.token_due = None;
+        self.link.cached_due = None;
     }
 
     pub(super) fn fail(&mut self, code: Code) {
@@ -401,7 +414,7 @@ impl Client {
         if let Some(room) = advice.room
             && let (Ok(id), Some(tier)) = (RoomId::new(&room.room_id), Tier::from_wire(room.tier))
         {
-            self.follow_advice(&id, tier, now);
+            return self.follow_advice(&id, tier, advice.code, now);
         }
         if advice.code != 0 {
             self.link.why = Some(known(advice.code));
@@ -439,17 +452,6 @@ impl Client {
             self.link.token_due = None;
             self.ask_for_token();
         }
-    }
-
-    /// What a resumed connection asks for, most urgent first.
-    fn rooms_to_resume(&mut self, now: Millis) -> Vec<v1::SetTier> {
-        let mut rooms = Vec::new();
-        for tier in [Tier::Active, Tier::Background, Tier::Cached] {
-            let ids = self.rooms.iter().filter(|(_, room)| room.tier() == tier).map(|(id, _)| id.clone());
-            let ids: Vec<RoomId> = ids.collect();
-            rooms.extend(ids.iter().filter_map(|id| self.request(id, now)));
-        }
-        rooms
     }
 }
 

@@ -198,8 +198,8 @@ impl Light {
             created_at: summary.created_at,
         });
         Light {
-            // Of the summary's position nothing but the counts was seen.
-            seen: Position::default(),
+            // Of the summary's position nothing but the counts was seen; what is shown is of its log.
+            seen: Position { seq: 0, ..summary.position.map(Position::from).unwrap_or_default() },
             info,
             user_count: summary.user_count,
             member_count: summary.member_count,

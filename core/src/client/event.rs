@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::sorted::{SortedMap, SortedSet};
-use crate::{Code, OpId, RoomId, v1};
+use crate::traffic::Kind;
+use crate::{Code, OpId, RoomId, Tier, v1};
 
 /// What the host does for the client. In the order in which they come.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -88,6 +89,16 @@ pub enum Event {
         room: RoomId,
         /// What. Never one of the class `LATEST`: of those, [`RoomChange::Signals`] tells.
         signal: Box<v1::SignalItem>,
+    },
+    /// A frame was passed over that has no place in the room's tier: mostly one that was on its way while the tier
+    /// changed. It is counted in the room's traffic.
+    Ignored {
+        /// Which.
+        room: RoomId,
+        /// What it was.
+        kind: Kind,
+        /// Where the room is.
+        tier: Tier,
     },
     /// Somebody mentioned the user.
     Notified {

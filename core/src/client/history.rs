@@ -105,10 +105,9 @@ impl Client {
         self.outbox.room(id, RoomChange::Meta);
     }
 
-    pub(super) fn take_history(&mut self, page: v1::HistoryPage, bytes: usize) {
+    pub(super) fn take_history(&mut self, page: v1::HistoryPage) {
         let Ok(id) = RoomId::new(&page.room_id) else { return };
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.bytes_in += bytes as u64;
         let asked = room.history;
         if asked.asked != Some(page.request_id) {
             return;

@@ -16,12 +16,15 @@ mod list;
 mod people;
 mod persist;
 mod queue;
+mod received;
 mod resubmit;
+mod resume;
 mod rooms;
 mod rows;
 mod scores;
 mod signals;
 mod sync;
+mod ui_state;
 mod view;
 mod warm;
 
@@ -33,6 +36,7 @@ pub use connection::Counters;
 pub use event::{Effect, Event, Network, RoomChange, Timer};
 pub use input::{Answer, Input};
 pub(crate) use persist::redact_record;
+pub use received::BudgetView;
 pub use rows::{Gap, Shown};
 pub use signals::SignalCounters;
 pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, Synced};
@@ -196,6 +200,7 @@ impl Client {
     /// A session that has done nothing yet. Equal seeds, inputs and times give equal sessions.
     pub fn new(config: ClientConfig, seed: u64, now: Millis) -> Client {
         let mut rng = Rng::new(seed);
+        let link = Link::new(config.budgets);
         let made = ClientId(rng.id53());
         Client {
             client_id: config.client_id.unwrap_or(made),
@@ -207,7 +212,7 @@ impl Client {
             counter: Counter::after(0),
             requests: 0,
             user: None,
-            link: Link::new(),
+            link,
             rooms: SortedMap::default(),
             aliases: SortedMap::default(),
             pending: Pending::default(),
@@ -451,44 +456,6 @@ impl Client {
         self.watch(is_watched, now);
     }
 
-    /// Keeps what the user has typed and not sent. It survives every tier.
-    pub fn set_draft(&mut self, room: &RoomId, draft: &str) {
-        if self.draft(room) != draft {
-            self.room_mut(room).draft = draft.to_string();
-            self.keep_ui_state(room, draft.is_empty());
-        }
-    }
-
-    /// Keeps where the user has scrolled to, in the app's own words: at most 64 bytes, longer ones are cut to none. It
-    /// survives every tier.
-    pub fn set_scroll(&mut self, room: &RoomId, scroll: &str) {
-        let scroll = if scroll.len() > limits::SCROLL_BYTES { "" } else { scroll };
-        if self.scroll(room) != scroll {
-            self.room_mut(room).scroll = scroll.to_string();
-            self.keep_ui_state(room, scroll.is_empty());
-        }
-    }
-
-    fn keep_ui_state(&mut self, room: &RoomId, is_gone: bool) {
-        let now = self.now;
-        self.room_mut(room).dirty_since.get_or_insert(now);
-        self.outbox.room(room, RoomChange::Draft);
-        if is_gone {
-            self.save(room);
-            self.sweep(room);
-        }
-    }
-
-    /// Where the user has scrolled to, as [`set_scroll`](Client::set_scroll) was told.
-    pub fn scroll(&self, room: &RoomId) -> &str {
-        self.rooms.get(room).map_or("", |room| &room.scroll)
-    }
-
-    /// What the user has typed and not sent.
-    pub fn draft(&self, room: &RoomId) -> &str {
-        self.rooms.get(room).map_or("", |room| &room.draft)
-    }
-
     // ------------------------------------------------------------------------------------------------ outputs
 
     /// The next thing for the host to do.
@@ -536,6 +503,9 @@ impl Client {
 
     fn handle_body(&mut self, body: Option<Frame>, bytes: usize, now: Millis) {
         let is_welcomed = self.link.is_online();
+        if let Some(body) = &body {
+            self.count(body, bytes, now);
+        }
         match body {
             Some(Frame::Welcome(welcome)) => self.welcome(welcome, now),
             Some(Frame::Advice(advice)) => self.advice(advice, now),
@@ -546,7 +516,7 @@ impl Client {
             Some(Frame::RoomStateSync(sync)) if is_welcomed => self.sync(sync, bytes, now),
             Some(Frame::Ack(ack)) if is_welcomed => self.acknowledged(ack, now),
             Some(Frame::Rejection(rejection)) if is_welcomed => self.rejected(rejection, now),
-            Some(Frame::HistoryPage(page)) if is_welcomed => self.take_history(page, bytes),
+            Some(Frame::HistoryPage(page)) if is_welcomed => self.take_history(page),
             Some(Frame::RoomList(page)) if is_welcomed => self.take_rooms(page, now),
             Some(Frame::Signals(signals)) if is_welcomed => self.take_signals(signals, now),
             Some(Frame::TimeReply(reply)) => self.signals.clock.answered(reply.sent, reply.time, now),

@@ -187,12 +187,18 @@ impl Client {
             return;
         }
         let Content::Active(active) = &mut room.content else { return };
-        let opened = bytes.map(|bytes| compress::read(id, bytes).and_then(|read| compress::open(id, &read)));
+        let mut full_size = 0;
+        let opened = bytes.map(|bytes| {
+            let read = compress::read(id, bytes)?;
+            full_size = read.original_size;
+            compress::open(id, &read)
+        });
         let refused = opened.as_ref().and_then(|opened| opened.as_ref().err()).copied();
         match opened {
             Some(Ok(state)) => {
                 active.state = state;
                 active.before = None;
+                room.full_size = full_size;
                 room.synced = Synced::Stale;
                 room.messages = room.messages.max(room.content.messages());
                 self.outbox.room(id, RoomChange::Reset);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::bench::Bench;
 use super::content::{Active, Content};
 use super::history::History;
+use super::received::Received;
 use super::sync::Parts;
 use super::view::Synced;
 use super::warm::WarmUp;
@@ -52,8 +53,11 @@ pub(super) struct Room {
     pub(super) stored_at: Option<Position>,
     /// The stored record is older than what is held.
     pub(super) dirty_since: Option<Millis>,
-    pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
+    /// Bytes of the whole state, when it was last read.
+    pub(super) full_size: u64,
+    /// What was received; nothing for a room that nothing was received of.
+    pub(super) received: Option<Box<Received>>,
     /// What the room will be once its creation is confirmed.
     pub(super) predicted: Option<Box<v1::RoomInfo>>,
 }
@@ -169,9 +173,11 @@ impl Client {
     }
 
     /// The server advises a lower tier; a higher one is the app's to choose.
-    pub(super) fn follow_advice(&mut self, id: &RoomId, tier: Tier, now: Millis) {
+    pub(super) fn follow_advice(&mut self, id: &RoomId, tier: Tier, code: u32, now: Millis) {
         if self.rooms.get(id).is_some_and(|room| tier < room.tier()) && !self.is_own_inbox(id) {
-            self.set_tier_explicitly(id, tier, TierReason::ServerAdvice, now);
+            let is_over = code == Code::OverBudget.number();
+            let reason = if is_over { TierReason::OverBudget } else { TierReason::ServerAdvice };
+            self.set_tier_explicitly(id, tier, reason, now);
         }
     }
 
@@ -199,6 +205,9 @@ impl Client {
             (room.since, room.asked, room.retry_at, room.parts) = (now, None, None, None);
             room.history = History::default();
             room.loading = None;
+            if let Some(received) = &mut room.received {
+                received.restart(now);
+            }
             room.messages = room.messages.max(bench.messages());
         }
         let mut is_told = false;
@@ -296,6 +305,7 @@ impl Client {
     }
 
     pub(super) fn room_timeouts(&mut self, now: Millis) {
+        self.tell_of_cached(now);
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         for id in ids {
             self.settle_tier(&id, now);
@@ -316,7 +326,7 @@ impl Client {
         let tiers = self.rooms.keys().filter_map(|id| self.next_tier(id)).map(|(due, ..)| due);
         let requests = self.rooms.values().filter(|_| self.link.is_online()).filter_map(room_request_due);
         let loads = self.rooms.values().filter_map(|room| room.loading).map(|since| since + LOAD);
-        tiers.chain(requests).chain(loads).min()
+        tiers.chain(requests).chain(loads).chain(self.link.cached_due).min()
     }
 
     /// Tells the server the room's tier, unless it knows.
@@ -337,8 +347,12 @@ impl Client {
             return None;
         }
         let warm_up = self.warming.is_asking(id);
-        let room = self.rooms.get_mut(id)?;
+        let room = self.rooms.get(id)?;
         let tier = room.tier();
+        // The server watches so many Cached rooms and no more.
+        let is_watched = tier != Tier::Cached || room.told == Some(tier) || self.may_watch_one_more();
+        let tier = if is_watched { tier } else { Tier::Unloaded };
+        let room = self.rooms.get_mut(id)?;
         if room.loading.is_some()
             || room.told == Some(tier)
             || (tier == Tier::Unloaded && room.told.is_none())
@@ -479,14 +493,6 @@ impl Client {
                 room.history.asked = None;
             }
             self.sweep(&id);
-        }
-    }
-
-    /// Rooms whose tier has changed since the hello.
-    pub(super) fn tell_what_has_changed(&mut self, now: Millis) {
-        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
-        for id in ids {
-            self.tell(&id, now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::content::Content;
+use super::content::{Base, Content};
 use super::view::Synced;
 use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
@@ -10,6 +10,7 @@ use crate::delta::{Delta, delta};
 use crate::op::{self, Body};
 use crate::sorted::SortedMap;
 use crate::state::Change;
+use crate::traffic::Kind;
 use crate::v1::room_state_sync::Data;
 use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, Tier, limits, v1};
 
@@ -47,9 +48,8 @@ impl Client {
     pub(super) fn sync(&mut self, sync: v1::RoomStateSync, bytes: usize, now: Millis) {
         let Some(id) = self.resolve(&sync.room_id, sync.alias) else { return };
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.bytes_in += bytes as u64;
         // What was on its way to the tier before. The new one is asked for when the snapshot is there.
-        if room.loading.is_some() {
+        if room.loading.is_some() || room.synced == Synced::Failed(Code::FoldTooNew) {
             return;
         }
         let answered = sync.tier.map(Tier::from_wire);
@@ -63,7 +63,7 @@ impl Client {
         }
         let head = Head { at, is_answer: answered.is_some() };
         match sync.data {
-            Some(Data::DeltaUpdate(update)) => self.take_delta(&id, head, update, now),
+            Some(Data::DeltaUpdate(update)) => self.take_delta(&id, head, update, bytes, now),
             Some(Data::BulkSync(part)) => self.take_part(&id, head, part, bytes, now),
             Some(Data::StateUpdate(update)) => self.take_update(&id, head, update, now),
             Some(Data::Heartbeat(heartbeat)) => self.take_heartbeat(&id, head, heartbeat, now),
@@ -93,12 +93,12 @@ impl Client {
         id
     }
 
-    fn take_delta(&mut self, id: &RoomId, head: Head, update: v1::DeltaUpdate, now: Millis) {
+    fn take_delta(&mut self, id: &RoomId, head: Head, update: v1::DeltaUpdate, bytes: usize, now: Millis) {
         let entries: Result<Vec<Entry>, Code> = update.entries.into_iter().map(Entry::parse).collect();
         let Ok(entries) = entries else { return self.malformed(now) };
         let Some(room) = self.rooms.get_mut(id) else { return };
         // Entries that were on their way when the room left Active: its new tier is answered by itself.
-        let Content::Active(active) = &mut room.content else { return };
+        let Content::Active(active) = &mut room.content else { return self.ignore(id, Kind::DeltaUpdate) };
         // A log that was never opened is the beginning of any log.
         if active.state.position() == Position::default()
             && room.reset.is_none()
@@ -113,10 +113,14 @@ impl Client {
                 }
                 self.arrived(id, now);
                 if head.is_answer {
+                    self.note_saved(id, bytes);
                     self.answered(id, now);
                 }
             }
-            Delta::Duplicate if head.is_answer => self.answered(id, now),
+            Delta::Duplicate if head.is_answer => {
+                self.note_saved(id, bytes);
+                self.answered(id, now);
+            }
             Delta::Duplicate | Delta::Stale => {}
             Delta::Gap if head.is_answer => {
                 // The server took our position for another than it is; it is not asked from there again.
@@ -145,6 +149,10 @@ impl Client {
             let changes = active.state.apply(entry);
             match changes {
                 Ok(changes) => changes.into_iter().for_each(|change| self.changed(id, change)),
+                Err(Code::FoldTooNew) => {
+                    self.fold_too_new(id);
+                    return false;
+                }
                 Err(code) => {
                     self.start_over(id, code, now);
                     return false;
@@ -156,6 +164,20 @@ impl Client {
             room.dirty_since.get_or_insert(now);
         }
         true
+    }
+
+    /// The room has gone on to rules that this version does not know: it shows what it holds, and says so.
+    fn fold_too_new(&mut self, id: &RoomId) {
+        self.no_longer_asked(id);
+        let code = Code::FoldTooNew;
+        if let Some(room) = self.rooms.get_mut(id)
+            && room.synced != Synced::Failed(code)
+        {
+            room.synced = Synced::Failed(code);
+            self.outbox.room(id, RoomChange::Tier);
+            let reason = alloc::string::String::new();
+            self.outbox.event(Event::Error { code, room: Some(id.clone()), reason });
+        }
     }
 
     fn changed(&mut self, id: &RoomId, change: Change) {
@@ -275,9 +297,10 @@ impl Client {
 
     /// Replaces a room's state by a complete BULK_SYNC.
     fn install(&mut self, id: &RoomId, parts: Parts, reason: u32, now: Millis) {
-        let at = parts.at;
+        let (at, full_size) = (parts.at, parts.bytes as u64);
         let state = match parts.state(id) {
             Ok(state) => state,
+            Err(Code::FoldTooNew) => return self.fold_too_new(id),
             Err(_) => {
                 self.no_longer_asked(id);
                 if let Some(room) = self.rooms.get_mut(id) {
@@ -299,6 +322,7 @@ impl Client {
         if held.epoch == at.epoch && matches!(why, None | Some(Code::TooFarBehind)) {
             active.state.timeline_mut().keep_older(old.timeline(), limits::HISTORY_PAGE);
         }
+        room.full_size = full_size;
         if was_loaded && held.epoch != at.epoch {
             room.ended = Some(held.epoch);
         }
@@ -333,10 +357,10 @@ impl Client {
                 if update.presence.is_some() || update.user_count.is_some() {
                     self.outbox.room(id, RoomChange::Presence);
                 }
-                self.compare(id, head, None, now);
+                self.compare(id, head, update.state_digest, update.fold_version, now);
             }
             Content::Background(_) => self.take_light(id, head, update, now),
-            Content::Cached(_) | Content::Unloaded => {}
+            Content::Cached(_) | Content::Unloaded => self.ignore(id, Kind::StateUpdate),
         }
     }
 
@@ -388,12 +412,14 @@ impl Client {
         let last = light.recent.back().map_or(0, |last| last.ordinal);
         light.messages = update.messages.unwrap_or(light.messages).max(last);
         room.messages = light.messages;
+        let together = added.len().saturating_sub(1) as u64;
         for ordinal in added {
             self.outbox.room(id, RoomChange::MessageAdded(ordinal));
         }
         for ordinal in changed {
             self.outbox.room(id, RoomChange::MessageChanged(ordinal));
         }
+        self.note(id, |traffic| traffic.coalesced += together);
         if let Some(before) = dropped_before {
             self.outbox.room(id, RoomChange::MessagesDropped(before));
         }
@@ -413,7 +439,9 @@ impl Client {
             self.outbox.room(id, RoomChange::Unread);
         }
         match &mut room.content {
-            Content::Active(_) => self.compare(id, head, heartbeat.state_digest, now),
+            Content::Active(_) => {
+                self.compare(id, head, heartbeat.state_digest, heartbeat.fold_version, now);
+            }
             Content::Background(background) => {
                 let light = &mut background.light;
                 if light.seen.epoch != head.at.epoch && light.seen.epoch != 0 {
@@ -429,8 +457,21 @@ impl Client {
             }
             Content::Cached(cached) => {
                 cached.summary.messages = heartbeat.messages;
-                cached.summary.position = Some(head.at.wire());
+                let before = cached.summary.position.replace(head.at.wire());
+                if before.is_some_and(|before| before.epoch != head.at.epoch) {
+                    cached.summary.last_message = None;
+                }
                 room.messages = heartbeat.messages;
+                let differs = |base: &Base| {
+                    base.position == head.at
+                        && heartbeat.state_digest.is_some_and(|digest| digest != base.digest)
+                };
+                if cached.base.take_if(|base| differs(base)).is_some() {
+                    self.note(id, |traffic| traffic.mismatches += 1);
+                    self.save(id);
+                    let code = Code::DigestMismatch;
+                    self.outbox.event(Event::Resynced { room: id.clone(), code });
+                }
                 // A server that warms nothing up answers as for any Cached room.
                 if head.is_answer {
                     self.end_warm_up(id, WarmUp::Failed(Code::InvalidRequest), now);
@@ -441,7 +482,14 @@ impl Client {
     }
 
     /// Holds a position that the server has named against that of the replica.
-    fn compare(&mut self, id: &RoomId, head: Head, digest: Option<u64>, now: Millis) {
+    fn compare(
+        &mut self,
+        id: &RoomId,
+        head: Head,
+        digest: Option<u64>,
+        fold_version: Option<u32>,
+        now: Millis,
+    ) {
         let Some(room) = self.rooms.get_mut(id) else { return };
         let Content::Active(active) = &room.content else { return };
         let held = active.state.position();
@@ -456,10 +504,18 @@ impl Client {
             self.link.counters.gaps += 1;
             return self.resume(id, now);
         }
+        // States that were folded by different rules may differ.
+        let same_rules = fold_version.is_none_or(|version| version == active.state.fold_version());
         let differs = digest.is_some_and(|digest| digest != active.state.digest().value());
+        if held != head.at || !differs || !same_rules {
+            return;
+        }
         let may_heal = room.healed_at.is_none_or(|healed| now.since(healed) >= HEALING_INTERVAL);
-        if held == head.at && differs && may_heal {
+        if may_heal {
             room.healed_at = Some(now);
+        }
+        self.note(id, |traffic| traffic.mismatches += 1);
+        if may_heal {
             self.start_over(id, Code::DigestMismatch, now);
         }
     }

@@ -331,7 +331,7 @@ impl<'a> RoomView<'a> {
 
     /// Bytes of frames about this room that were received.
     pub fn bytes_in(&self) -> u64 {
-        self.room.bytes_in
+        self.room.received.as_ref().map_or(0, |received| received.traffic.total().bytes)
     }
 
     /// Bytes of frames about this room that were sent after the hello.

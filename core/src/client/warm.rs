@@ -21,6 +21,7 @@ use super::{Client, Event, RoomChange};
 use crate::cache::Confidence;
 use crate::predict::{Bounds, Prediction, Predictor};
 use crate::tier::{Tier, TierReason};
+use crate::traffic::Kind;
 use crate::{Code, Millis, Retry, RoomId, limits, v1};
 
 /// What was learned of the user's navigation.
@@ -269,7 +270,7 @@ impl Client {
         now: Millis,
     ) {
         if !self.warming.is_asking(id) {
-            return;
+            return self.ignore(id, Kind::BulkSync);
         }
         let Some(parts) = self.collect(id, head, part, bytes, now) else { return };
         let Ok(state) = parts.state(id) else {

@@ -35,8 +35,11 @@ pub use windows::{Seen, Windows};
 use crate::op::Body;
 use crate::{Code, Digest, Entry, Millis, Position, RoomId, hash53, v1};
 
-/// The version of the fold's rules. States are comparable at equal versions alone.
+/// The newest rules of the fold that this build knows. States are comparable at equal versions alone, so a room is
+/// folded by one version up to the entry that raises it.
 pub const FOLD_VERSION: u32 = 1;
+/// The rules by which a room's log begins.
+const FIRST_FOLD_VERSION: u32 = 1;
 
 /// What an entry changed, so that a view is updated in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,7 @@ pub enum Change {
 #[derive(Clone, Debug)]
 pub struct RoomState {
     id: RoomId,
+    fold_version: u32,
     position: Position,
     info: Option<v1::RoomInfo>,
     config: v1::RoomConfig,
@@ -107,6 +111,7 @@ impl RoomState {
         RoomState {
             map: ElementMap::new(rule_of(&id)),
             id,
+            fold_version: FIRST_FOLD_VERSION,
             position: Position::default(),
             info: None,
             config: v1::RoomConfig::default(),
@@ -208,6 +213,11 @@ impl RoomState {
         self.last_at
     }
 
+    /// The rules by which the log is folded from here on.
+    pub fn fold_version(&self) -> u32 {
+        self.fold_version
+    }
+
     /// By which two ends at one position know that they hold the same.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -223,10 +233,17 @@ impl RoomState {
     /// Folds the next entry. Whether its author was allowed to is not asked again: the authority has decided.
     ///
     /// # Errors
-    /// [`Code::Malformed`] when the entry is not the next one. The state is unchanged then.
+    /// [`Code::Malformed`] when the entry is not the next one, [`Code::FoldTooNew`] when it raises the room to rules that
+    /// this version lacks. The state is unchanged then.
     pub fn apply(&mut self, entry: &Entry) -> Result<Vec<Change>, Code> {
         if entry.seq != self.position.seq + 1 {
             return Err(Code::Malformed);
+        }
+        if let Some(Body::RaiseFoldVersion(raise)) = &entry.body {
+            if raise.version > FOLD_VERSION {
+                return Err(Code::FoldTooNew);
+            }
+            self.fold_version = self.fold_version.max(raise.version);
         }
         self.position = self.position.next();
         self.last_at = self.last_at.max(entry.at);

@@ -44,7 +44,7 @@ impl RoomState {
         let fitting = self.timeline.iter().rev().take(messages).take_while(fits).count();
         let skipped = self.timeline.len() - fitting;
         let mut whole = v1::RoomSnapshot {
-            fold_version: FOLD_VERSION,
+            fold_version: self.fold_version,
             position: Some(self.position.wire()),
             info: self.info.clone(),
             config: Some(self.config),
@@ -73,7 +73,8 @@ impl RoomState {
     /// The state of a snapshot. An authority asks for the windows, a client does without.
     ///
     /// # Errors
-    /// [`Code::Malformed`] when the snapshot contradicts itself, or was folded by rules that this version lacks.
+    /// [`Code::Malformed`] when the snapshot contradicts itself, [`Code::FoldTooNew`] when it was folded by rules that
+    /// this version lacks.
     pub fn restore(
         id: RoomId,
         mut snapshot: v1::RoomSnapshot,
@@ -85,7 +86,10 @@ impl RoomState {
             && snapshot.notifications.len() <= limits::NOTIFICATIONS;
         let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
         let countable = position.epoch < limits::INTEGER_BOUND && position.seq < limits::INTEGER_BOUND;
-        if snapshot.fold_version != FOLD_VERSION || !within || !countable {
+        if snapshot.fold_version > FOLD_VERSION {
+            return Err(Code::FoldTooNew);
+        }
+        if snapshot.fold_version == 0 || !within || !countable {
             return Err(Code::Malformed);
         }
         let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
@@ -112,6 +116,7 @@ impl RoomState {
             conflicts: conflicts.ok_or(Code::Malformed)?,
             map,
             id,
+            fold_version: snapshot.fold_version,
             position,
             info: snapshot.info,
             config,

@@ -291,8 +291,10 @@ fn a_packed_snapshot_with_any_byte_damaged_is_refused() {
 #[test]
 fn a_snapshot_that_contradicts_itself_is_refused() {
     let good = || lobby().fold().snapshot(SnapshotFor::Store);
+    let newer = v1::RoomSnapshot { fold_version: FOLD_VERSION + 1, ..good() };
+    assert_eq!(RoomState::restore(id("lobby"), newer, true).err(), Some(Code::FoldTooNew));
     let bad: [(&str, v1::RoomSnapshot); 6] = [
-        ("another fold", v1::RoomSnapshot { fold_version: FOLD_VERSION + 1, ..good() }),
+        ("no fold at all", v1::RoomSnapshot { fold_version: 0, ..good() }),
         ("no position", v1::RoomSnapshot { position: None, ..good() }),
         (
             "a position that no log has",

@@ -18,6 +18,8 @@
 //! The arrows are what the client does by itself; an app may ask for any other. Every step to another tier ends in
 //! Tell: it is a recovery from a position. Staying does nothing, but for Cached, where the room's priority is weighed anew.
 
+pub mod budget;
+
 use crate::v1;
 
 /// How much of a room a client holds and receives: a contract that both ends keep.
@@ -155,6 +157,7 @@ reasons! {
     LiveRoomsFull "live_rooms_full" "More rooms were live than may be, and this one was left longest ago.";
     LimitReached "limit_reached" "The server allows no more live rooms.";
     ServerAdvice "server_advice" "The server has advised it.";
+    OverBudget "over_budget" "It took more of the connection than its budget.";
     NotFound "not_found" "The server has no such room.";
     Refused "refused" "The server does not let you read it.";
     Restored "restored" "Its snapshot was found in this device's storage.";

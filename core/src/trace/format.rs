@@ -14,6 +14,7 @@ use crate::alone::Made;
 use crate::cache::PolicyKind;
 use crate::client::{ClientConfig, Input, Network};
 use crate::op::Body;
+use crate::tier::budget::Budgets;
 use crate::{ClientId, Code, Millis, OpId, Position, RoomId, Tier, hash53, op, v1};
 
 pub(super) const MAGIC: &[u8; 4] = b"ENFT";
@@ -55,6 +56,8 @@ pub(super) struct StoredHead {
     /// Place in the list of all policies.
     #[prost(uint32, tag = "14")]
     pub(super) cache_policy: u32,
+    #[prost(message, repeated, tag = "15")]
+    pub(super) budgets: Vec<v1::TierBudget>,
 }
 
 impl StoredHead {
@@ -71,6 +74,7 @@ impl StoredHead {
             room_list_interval,
             save_interval,
             warm_up,
+            budgets,
         } = config;
         StoredHead {
             seed,
@@ -87,6 +91,7 @@ impl StoredHead {
             save_interval: *save_interval,
             warm_up: *warm_up,
             cache_policy: *cache_policy as u32,
+            budgets: budgets.wire(),
         }
     }
 
@@ -102,6 +107,7 @@ impl StoredHead {
             room_list_interval: self.room_list_interval,
             save_interval: self.save_interval,
             warm_up: self.warm_up,
+            budgets: Budgets::read(&self.budgets),
         }
     }
 }

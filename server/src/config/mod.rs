@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use enfilade_core::authority::ConnectionConfig;
-use enfilade_core::limits;
+use enfilade_core::tier::budget::{Budget, Budgets};
+use enfilade_core::{Tier, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::net::NetConfig;
@@ -37,6 +38,8 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// How much one client, and all together, may ask for.
     pub limits: Limits,
+    /// What one room may take of one connection.
+    pub bandwidth: Bandwidth,
     /// How long the server waits.
     pub timeouts: Timeouts,
     /// The embedded store.
@@ -107,6 +110,19 @@ pub struct Limits {
     pub warm_up_per_navigation: u32,
 }
 
+/// What one room may take of one connection: means over ten seconds. A room whose log alone is more is advised to
+/// Background; entries are never dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// Active.
+    pub active_bytes_per_second: u64,
+    /// Background.
+    pub background_bytes_per_second: u64,
+    /// Cached.
+    pub cached_bytes_per_heartbeat: u64,
+}
+
 /// Deadlines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +162,7 @@ pub struct Cors {
 impl Default for Config {
     fn default() -> Config {
         let store = store::Options::default();
+        let bandwidth = |tier| Budgets::default().of(tier).bandwidth;
         Config {
             // This machine alone, until somebody decides otherwise.
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
@@ -164,6 +181,11 @@ impl Default for Config {
                 live_rooms_per_connection: limits::LIVE_ROOMS,
                 cached_rooms_per_connection: limits::CACHED_ROOMS,
                 warm_up_per_navigation: limits::WARM_UP,
+            },
+            bandwidth: Bandwidth {
+                active_bytes_per_second: bandwidth(Tier::Active),
+                background_bytes_per_second: bandwidth(Tier::Background),
+                cached_bytes_per_heartbeat: bandwidth(Tier::Cached),
             },
             timeouts: Timeouts {
                 first_byte_ms: 10_000,
@@ -217,6 +239,10 @@ impl Config {
             0,
             limits::WARM_UP.into(),
         );
+        let bandwidth = &self.bandwidth;
+        range("bandwidth.active_bytes_per_second", bandwidth.active_bytes_per_second, 1_024, 1 << 30);
+        range("bandwidth.background_bytes_per_second", bandwidth.background_bytes_per_second, 128, 1 << 30);
+        range("bandwidth.cached_bytes_per_heartbeat", bandwidth.cached_bytes_per_heartbeat, 16, 1 << 20);
         let timeouts = &self.timeouts;
         range("timeouts.first_byte_ms", timeouts.first_byte_ms, 100, 600_000);
         range("timeouts.headers_ms", timeouts.headers_ms, 100, 600_000);
@@ -273,6 +299,7 @@ impl From<&Config> for serve::Settings {
                 heartbeat_interval: config.heartbeat_interval_ms,
                 reconnect_min: config.reconnect.min_ms,
                 reconnect_max: config.reconnect.max_ms,
+                budgets: budgets(&config.bandwidth),
             },
             store: store::Options {
                 queue_requests: store.queue_requests,
@@ -287,6 +314,19 @@ impl From<&Config> for serve::Settings {
             drain: Duration::from_millis(timeouts.drain_ms) * 9 / 10,
         }
     }
+}
+
+fn budgets(bandwidth: &Bandwidth) -> Budgets {
+    let mut budgets = Budgets::default();
+    let set = [
+        (Tier::Active, bandwidth.active_bytes_per_second),
+        (Tier::Background, bandwidth.background_bytes_per_second),
+        (Tier::Cached, bandwidth.cached_bytes_per_heartbeat),
+    ];
+    for (tier, bandwidth) in set {
+        budgets.set(tier, Budget { bandwidth, ..budgets.of(tier) });
+    }
+    budgets
 }
 
 /// Scheme, host and maybe a port, and nothing else: what browsers send.

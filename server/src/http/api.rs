@@ -8,9 +8,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use enfilade_core::authority::Standing;
 use enfilade_core::op::{self, Body};
 use enfilade_core::policy::Actor;
-use enfilade_core::{Code, RoomId, limits, text, v1};
+use enfilade_core::traffic::Kind;
+use enfilade_core::{Code, RoomId, Tier, limits, text, v1};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
@@ -26,6 +28,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/rooms", get(list_rooms).post(create_room))
         .route("/rooms/{id}", get(read_room))
         .route("/rooms/{id}/messages", get(read_messages))
+        .route("/rooms/{id}/traffic", get(read_traffic))
         .route("/openapi.json", get(|| async { Json(openapi()) }))
         .fallback(|| async { ApiError::from(Code::InvalidRequest) })
 }
@@ -41,7 +44,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         title = "Enfilade",
         description = "Rooms over HTTP. Everything live goes over the WebSocket at /ws."
     ),
-    paths(guest, list_rooms, create_room, read_room, read_messages)
+    paths(guest, list_rooms, create_room, read_room, read_messages, read_traffic)
 )]
 struct Description;
 
@@ -79,6 +82,68 @@ async fn guest(
         user_id: claims.user.as_str().into(),
         name: claims.name,
         expires_at: claims.expires.0,
+    }))
+}
+
+/// What a room has cost the connections of this node, since it became live.
+#[derive(Serialize, ToSchema)]
+struct RoomTraffic {
+    kinds: Vec<KindTraffic>,
+    /// Changes that travelled together with others, or were replaced by newer ones.
+    coalesced: u64,
+    /// Signals that were dropped to keep the budget.
+    dropped: u64,
+    /// Clients whose state differed from the server's at an equal position.
+    mismatches: u64,
+    tiers: Vec<TierTraffic>,
+}
+
+/// Frames of one kind, to all receivers.
+#[derive(Serialize, ToSchema)]
+struct KindTraffic {
+    kind: &'static str,
+    frames: u64,
+    bytes: u64,
+}
+
+/// What each receiver in one tier may be sent.
+#[derive(Serialize, ToSchema)]
+struct TierTraffic {
+    tier: &'static str,
+    receivers: usize,
+    bytes_per_second: u64,
+    /// Whether they were sent more than that.
+    over: bool,
+}
+
+/// What a room costs, frame by kind of frame. Of a private one, members may ask.
+#[utoipa::path(get, path = "/api/rooms/{id}/traffic", params(("id" = String, Path)),
+    responses((status = 200, body = RoomTraffic), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+async fn read_traffic(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Answer<Json<RoomTraffic>> {
+    let actor = authenticate(&api, &headers)?;
+    let id = RoomId::new(&id)?;
+    api.rooms.read(&id, Arc::new(actor)).await?;
+    let cost = api.rooms.cost(&id).await?;
+    let kind = |kind: Kind| {
+        let tally = cost.traffic.of(kind);
+        KindTraffic { kind: kind.name(), frames: tally.frames, bytes: tally.bytes }
+    };
+    let tier = |(tier, standing): (Tier, Standing)| TierTraffic {
+        tier: tier.name(),
+        receivers: standing.receivers,
+        bytes_per_second: standing.budget.bandwidth,
+        over: standing.is_over,
+    };
+    Ok(Json(RoomTraffic {
+        kinds: Kind::ALL.map(kind).into(),
+        coalesced: cost.traffic.coalesced,
+        dropped: cost.traffic.dropped,
+        mismatches: cost.traffic.mismatches,
+        tiers: cost.standings.map(tier).into(),
     }))
 }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
 use super::supervise::Clients;
-use super::{CALLERS, IDLE, Refused, RoomMessage, Rooms};
+use super::{CALLERS, IDLE, Refused, RoomCost, RoomMessage, Rooms};
 use crate::auth::now;
 use crate::net::{self, Frames};
 use crate::store::{self, StoreError};
@@ -74,7 +74,8 @@ impl RoomTask {
             alias,
             heartbeat_interval: rooms.shared.heartbeat_interval,
         };
-        let authority = Authority::new(room.clone(), config, random_seed(), now());
+        let mut authority = Authority::new(room.clone(), config, random_seed(), now());
+        authority.set_budgets(rooms.shared.budgets, now());
         RoomTask {
             clients: Clients::default(),
             rooms,
@@ -159,7 +160,13 @@ impl RoomTask {
         let now = now();
         match message {
             RoomMessage::Request { conn, actor, request } => match request {
-                RoomRequest::SetTier(want) => self.authority.set_tier(conn, &actor, want, now),
+                RoomRequest::SetTier(want) => {
+                    if want.reason == Code::DigestMismatch.number() {
+                        metrics::counter!("enfilade_digest_mismatches_total").increment(1);
+                        tracing::warn!(room = %self.room, user = actor.user(), "a client holds another state than we do");
+                    }
+                    self.authority.set_tier(conn, &actor, want, now);
+                }
                 RoomRequest::Submit(submit) => self.authority.submit(conn, &actor, submit, now),
                 RoomRequest::History(request) => self.authority.history(conn, &actor, request),
                 RoomRequest::Signal(client, signal) => {
@@ -180,6 +187,11 @@ impl RoomTask {
                 let conn = self.rooms.next_caller();
                 self.pages.insert(conn, answer);
                 self.authority.history(conn, &actor, request);
+            }
+            RoomMessage::Cost { answer } => {
+                let standings =
+                    [Tier::Active, Tier::Background].map(|tier| (tier, self.authority.budget(tier)));
+                let _ = answer.send(RoomCost { traffic: *self.authority.traffic(), standings });
             }
             RoomMessage::List { conn, request } => {
                 self.lists.push((conn, request));

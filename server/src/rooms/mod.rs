@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use enfilade_core::authority::{ConnId, Reply, RoomRequest};
+use enfilade_core::authority::{ConnId, Reply, RoomRequest, Standing};
 use enfilade_core::op::Body;
 use enfilade_core::policy::Actor;
+use enfilade_core::tier::budget::Budgets;
+use enfilade_core::traffic::Traffic;
 use enfilade_core::v1::server_frame::Body as Frame;
-use enfilade_core::{Code, Position, RoomId, v1};
+use enfilade_core::{Code, Position, RoomId, Tier, v1};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::net::{self, Fanout};
@@ -44,6 +46,8 @@ pub(crate) enum RoomMessage {
         request: v1::HistoryRequest,
         answer: oneshot::Sender<Result<v1::HistoryPage, Code>>,
     },
+    /// Somebody who may see the room asks what it costs.
+    Cost { answer: oneshot::Sender<RoomCost> },
     /// The inbox's user asks for the rooms that they may see.
     List { conn: ConnId, request: v1::RoomListRequest },
     /// Another room's entry entails something here.
@@ -70,6 +74,15 @@ pub struct Refused {
     pub retry_after: u64,
 }
 
+/// What a room has cost the connections of this node.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomCost {
+    /// What was sent, by kind.
+    pub traffic: Traffic,
+    /// How it stands against the budgets of Active and Background.
+    pub standings: [(Tier, Standing); 2],
+}
+
 /// All live rooms of this node. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {
@@ -82,6 +95,7 @@ struct Shared {
     directory: Directory,
     node: String,
     heartbeat_interval: u64,
+    budgets: Budgets,
     live: Mutex<HashMap<RoomId, Live>>,
     next_alias: AtomicU32,
     next_caller: AtomicU64,
@@ -107,6 +121,7 @@ impl Rooms {
         directory: Directory,
         node: String,
         heartbeat_interval: u64,
+        budgets: Budgets,
     ) -> Rooms {
         let shared = Shared {
             store,
@@ -114,6 +129,7 @@ impl Rooms {
             directory,
             node,
             heartbeat_interval,
+            budgets,
             live: Mutex::default(),
             next_alias: AtomicU32::new(1),
             next_caller: AtomicU64::new(CALLERS),
@@ -184,6 +200,16 @@ impl Rooms {
         let (answer, answered) = oneshot::channel();
         self.tell(room, RoomMessage::Read { actor, answer })?;
         answered.await.map_err(|_| Code::Internal)?
+    }
+
+    /// What the room has cost the connections of this node.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`] when too much waits for the room.
+    pub async fn cost(&self, room: &RoomId) -> Result<RoomCost, Code> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(room, RoomMessage::Cost { answer })?;
+        answered.await.map_err(|_| Code::Internal)
     }
 
     /// A page of the room's history, for somebody who may read it.

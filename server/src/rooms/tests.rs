@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::routing::any;
 use enfilade_core::authority::ConnectionConfig;
 use enfilade_core::op::{self, Body};
+use enfilade_core::tier::budget::Budgets;
 use enfilade_core::v1::client_frame::Body as Ask;
 use enfilade_core::v1::room_state_sync::Data;
 use enfilade_core::{SUBPROTOCOL_BINARY, Tier, UserId, VERSION_MAX, VERSION_MIN};
@@ -45,7 +46,14 @@ impl Node {
         let mut rooms = None;
         let net = Net::start(&config, |_, fanout| {
             let node = "node".to_owned();
-            let made = Rooms::new(store.clone(), fanout.clone(), Directory::new(1), node, 25_000);
+            let made = Rooms::new(
+                store.clone(),
+                fanout.clone(),
+                Directory::new(1),
+                node,
+                25_000,
+                Budgets::default(),
+            );
             let config = Arc::new(ConnectionConfig::default());
             let rooms = rooms.insert(made).clone();
             Session::new(Sessions { rooms, tokens: tokens.clone(), config })

@@ -89,6 +89,7 @@ impl World {
                     }
                 }
             }
+            Event::Ignored { .. } => self.mark("a frame finds its room in another tier"),
             Event::Resynced { code, .. } => match code {
                 Code::EpochChanged => self.mark("an epoch ends while a client holds it"),
                 Code::TooFarBehind => self.mark("too far behind for a delta"),

@@ -29,6 +29,7 @@ pub const ALL: &[&str] = &[
     "an operation that is in the log comes again",
     "an operation outlives its app",
     "a gap is seen",
+    "a frame finds its room in another tier",
     "a frame of an ended connection comes late",
     "a frame is lost",
     "a frame is doubled",

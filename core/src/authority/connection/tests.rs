@@ -429,3 +429,24 @@ fn a_connection_that_closes_by_itself_leaves_its_rooms_first() {
     assert!(end.verified(Ok(identity("ada"))).is_empty());
     assert!(!end.connection.is_open());
 }
+
+#[test]
+fn a_cached_room_is_sent_sixty_four_bytes_a_heartbeat_in_the_mean_and_the_newest_head_in_the_end() {
+    let mut end = End::open();
+    let id = room(&"x".repeat(64));
+    end.ask(Request::SetTier(want(id.as_str(), Tier::Cached)));
+    let (mut bytes, mut heads) = (0, Vec::new());
+    for beat in 1..=100 {
+        // The room is quiet from its fiftieth entry on.
+        let effects = end.cached_head(&id, beat.min(50), false);
+        for frame in sent(&effects) {
+            let Frame::RoomStateSync(sync) = frame else { panic!() };
+            let frame = v1::ServerFrame { body: Some(Frame::RoomStateSync(sync.clone())) };
+            bytes += prost::Message::encoded_len(&frame);
+            heads.push(sync.sequence_number);
+        }
+        assert!(bytes as u64 <= (beat + 1) * 64, "{bytes} after {beat}");
+    }
+    assert!(heads.len() > 20);
+    assert_eq!(heads.last(), Some(&50));
+}

@@ -10,6 +10,7 @@ mod restore;
 mod rooms;
 mod signals;
 mod sync;
+mod tiers;
 mod together;
 mod warm;
 

@@ -124,7 +124,7 @@ fn a_broken_snapshot_is_not_shown_and_not_asked_for_in_a_loop() {
     host.acquire("lobby");
     let mut broken = log.bulk(0);
     if let Some(Data::BulkSync(bulk)) = &mut broken.data {
-        bulk.snapshot.as_mut().unwrap().fold_version = 99;
+        bulk.snapshot.as_mut().unwrap().position = None;
     }
     host.forget();
     host.hear_sync(broken.clone());
