@@ -415,7 +415,6 @@ impl Connection {
                 in_flight: limits::IN_FLIGHT as u32,
                 warm_up: Some(config.warm_up),
                 budgets: config.budgets.wire(),
-                ..Default::default()
             }),
             heartbeat_interval: config.heartbeat_interval as u32,
             reconnect_min: config.reconnect_min as u32,
