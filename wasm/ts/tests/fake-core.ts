@@ -320,7 +320,7 @@ export function fakeClient(options: Partial<ClientOptions> = {}): { client: Live
   const client = new LiveClient(
     { url: "http://localhost:1", token: "t", storage: null, ...options },
     (...args) => {
-      core = new FakeCore(args[6]);
+      core = new FakeCore(args[7]);
       return core;
     },
   );
