@@ -317,9 +317,9 @@ fn what_is_under_way_is_bounded(world: &World, host: &ClientHost) -> Result<(), 
         return Err(format!("{} has {sent} operations on their way", host.user));
     }
     let pending: usize = ops().map(|view| view.pending().count()).sum();
-    // Its own numbers, what was learned of navigation, one an operation, and two a room and the inbox: what is said of
+    // Its own numbers, what was learned of navigation and of the rooms' use, one an operation, and two a room and the inbox: what is said of
     // it, and its snapshot.
-    let most = 2 + pending + 2 * (world.rooms.len() + 1);
+    let most = 3 + pending + 2 * (world.rooms.len() + 1);
     if host.durable.len() > most {
         return Err(format!("{} stores {} records, for {pending} operations", host.user, host.durable.len()));
     }
