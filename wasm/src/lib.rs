@@ -154,6 +154,11 @@ impl EnfiladeCore {
         self.submit(room, Body::PostMessage(v1::PostMessage { text, mentions, reply_to: None }))
     }
 
+    /// An encoded `Op`.
+    pub fn submit_op(&self, room: &str, op: &[u8]) -> Answer<String> {
+        self.submit(room, enfilade_core::op::parse(op).map_err(refused)?)
+    }
+
     pub fn cancel(&self, op: &str) -> Answer<bool> {
         let op = op_id(op).ok_or_else(|| refused(Code::InvalidRequest))?;
         Ok(self.driver.handle(Input::Cancel(op)).map_err(disposed)?.is_ok())
@@ -220,6 +225,15 @@ impl EnfiladeCore {
 
     pub fn members(&self, room: &str) -> Answer<JsValue> {
         self.read_room(room, |_, view| view.map_or_else(none, rows::members))
+    }
+
+    /// Ranks from `from` on, at most `count`.
+    pub fn scores(&self, room: &str, from: u32, count: u32) -> Answer<JsValue> {
+        self.read_room(room, |client, view| rows::scores(client, view, from as usize, count as usize))
+    }
+
+    pub fn contacts(&self) -> Answer<JsValue> {
+        self.read(rows::contacts)
     }
 
     pub fn signals(&self, room: &str) -> Answer<JsValue> {

@@ -55,6 +55,46 @@ struct Member<'a> {
     name: &'a str,
     role: &'static str,
     joined_at: u64,
+    badges: &'a [String],
+    color: &'a str,
+}
+
+#[derive(Serialize)]
+struct Team<'a> {
+    name: &'a str,
+    score: u64,
+    members: u32,
+}
+
+#[derive(Serialize)]
+struct Player<'a> {
+    id: &'a str,
+    name: &'a str,
+    team: &'a str,
+    score: u64,
+}
+
+#[derive(Serialize)]
+struct Scores<'a> {
+    teams: Vec<Team<'a>>,
+    total: u64,
+    own: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
+    players: usize,
+    leaders: Vec<Player<'a>>,
+}
+
+#[derive(Serialize)]
+struct Contact<'a> {
+    id: &'a str,
+    name: &'a str,
+    friend: &'static str,
+    blocked: bool,
+    following: bool,
+    follower: bool,
+    availability: &'static str,
+    status: &'a str,
 }
 
 #[derive(Serialize)]
@@ -226,6 +266,57 @@ pub(crate) fn members(view: RoomView<'_>) -> Result<JsValue, JsValue> {
     js(&view.members().map(Member::from).collect::<Vec<_>>())
 }
 
+pub(crate) fn scores(
+    client: &Client,
+    view: Option<RoomView<'_>>,
+    from: usize,
+    count: usize,
+) -> Result<JsValue, JsValue> {
+    let user = client.connection().user.unwrap_or_default();
+    let counters = view.and_then(|view| view.counters());
+    js(&Scores {
+        teams: counters.map_or(&[][..], |counters| counters.teams()).iter().map(Team::from).collect(),
+        total: view.map_or(0, |view| view.total_score()),
+        own: view.map_or(0, |view| view.own_score()),
+        rank: counters.and_then(|counters| counters.rank(user)),
+        players: counters.map_or(0, |counters| counters.len()),
+        leaders: counters
+            .into_iter()
+            .flat_map(|counters| counters.leaders(from).take(count))
+            .map(|score| Player { id: &score.user, name: &score.name, team: &score.team, score: score.score })
+            .collect(),
+    })
+}
+
+pub(crate) fn contacts(client: &Client) -> Result<JsValue, JsValue> {
+    let contact = |contact: &'_ v1::Contact| {
+        let status = client.status_of(&contact.user);
+        js(&Contact {
+            id: &contact.user,
+            name: &contact.name,
+            friend: match contact.friend() {
+                v1::FriendState::None => "none",
+                v1::FriendState::Requested => "requested",
+                v1::FriendState::Pending => "pending",
+                v1::FriendState::Friends => "friends",
+            },
+            blocked: contact.blocked,
+            following: contact.following,
+            follower: contact.follower,
+            availability: match status.map(v1::Status::availability) {
+                None => "",
+                Some(v1::Availability::Online) => "online",
+                Some(v1::Availability::Away) => "away",
+                Some(v1::Availability::Busy) => "busy",
+                Some(v1::Availability::Invisible) => "invisible",
+            },
+            status: status.map_or("", |status| &status.text),
+        })
+    };
+    let rows = client.contacts().map(contact).collect::<Result<Vec<JsValue>, JsValue>>()?;
+    Ok(rows.into_iter().collect::<js_sys::Array>().into())
+}
+
 /// Confirmed messages with an ordinal between the two. Ordinals ascend without gaps.
 pub(crate) fn messages(
     client: &Client,
@@ -389,6 +480,12 @@ impl<'a> From<&'a v1::PresentUser> for Present<'a> {
     }
 }
 
+impl<'a> From<&'a v1::Team> for Team<'a> {
+    fn from(team: &'a v1::Team) -> Team<'a> {
+        Team { name: &team.name, score: team.score, members: team.members }
+    }
+}
+
 impl<'a> From<&'a v1::Member> for Member<'a> {
     fn from(member: &'a v1::Member) -> Member<'a> {
         let role = match member.role() {
@@ -396,7 +493,14 @@ impl<'a> From<&'a v1::Member> for Member<'a> {
             v1::Role::Moderator => "moderator",
             v1::Role::Owner => "owner",
         };
-        Member { id: &member.user, name: &member.name, role, joined_at: member.joined_at }
+        Member {
+            id: &member.user,
+            name: &member.name,
+            role,
+            joined_at: member.joined_at,
+            badges: &member.badges,
+            color: &member.color,
+        }
     }
 }
 

@@ -3,6 +3,7 @@ import type { Core, CoreEvent, Drained, MakeCore, Refused } from "./core.js";
 import { NONE, NOT_CONNECTED } from "./empty.js";
 import { codedError, errorNamed, refusal } from "./errors.js";
 import { isReady } from "./init.js";
+import { encodeOperation, type Operation } from "./operation.js";
 import { watchPage } from "./page.js";
 import { LiveRoom } from "./room.js";
 import { RoomList } from "./rooms.js";
@@ -15,6 +16,7 @@ import type {
   ClientEvents,
   ClientOptions,
   ConnectionSnapshot,
+  ContactRow,
   CreateRoomInput,
   NotificationRow,
   Readable,
@@ -56,12 +58,14 @@ type Listeners = { [Name in keyof ClientEvents]?: Set<(event: ClientEvents[Name]
 export class LiveClient implements Client {
   readonly connection: Readable<ConnectionSnapshot>;
   readonly rooms: Readable<readonly RoomRow[]>;
+  readonly contacts: Readable<readonly ContactRow[]>;
   readonly notifications: Readable<readonly NotificationRow[]>;
   readonly ready: Promise<void>;
 
   #core: Core;
   #connection: Pulled<ConnectionSnapshot>;
   #rooms: Pulled<readonly RoomRow[]>;
+  #contacts: Pulled<readonly ContactRow[]>;
   #notifications: Pulled<readonly NotificationRow[]>;
   #list = new RoomList();
   #handles = new Map<string, LiveRoom>();
@@ -96,6 +100,9 @@ export class LiveClient implements Client {
       NONE,
       (before) => (this.#disposed ? before : this.#list.pull(this.#core)),
       (watched) => this.#disposed || this.run((core) => core.watch_rooms(watched)),
+    );
+    this.contacts = this.#contacts = new Pulled<readonly ContactRow[]>(NONE, (before) =>
+      this.#disposed ? before : shareRows(before, this.#core.contacts()),
     );
     this.notifications = this.#notifications = new Pulled<readonly NotificationRow[]>(NONE, (before) =>
       this.#disposed ? before : shareRows(before, this.#core.notifications()),
@@ -144,6 +151,11 @@ export class LiveClient implements Client {
     this.#token.stop();
     this.run((core) => core.disconnect());
   };
+
+  readonly submit = (operation: Operation): string =>
+    this.run((core) =>
+      core.submit_op(`inbox:${core.connection().user?.id ?? ""}`, encodeOperation(operation)),
+    );
 
   readonly logout = (): void => {
     this.#wanted = false;
@@ -234,6 +246,7 @@ export class LiveClient implements Client {
       this.#invalidate(this.#rooms);
     }
     if (drained.notifications) this.#invalidate(this.#notifications);
+    if (drained.notifications) this.#invalidate(this.#contacts);
     for (const event of drained.events) this.#take(event);
     for (const changes of drained.changes) {
       for (const view of this.#handles.get(changes.id)?.invalidate(changes) ?? NONE) this.#changed.add(view);

@@ -3,11 +3,13 @@
 
 import type {
   ConnectionSnapshot,
+  ContactRow,
   MemberRow,
   MessageRow,
   NotificationRow,
   RoomRow,
   RoomSnapshot,
+  Scores,
   SignalRow,
   StorageChange,
 } from "./types.js";
@@ -87,6 +89,8 @@ export interface Core {
   join(room: string): string;
   leave(room: string): string;
   post(room: string, text: string, mentions: string[]): string;
+  /** An encoded `Op`. */
+  submit_op(room: string, op: Uint8Array): string;
   cancel(op: string): boolean;
   mark_read(room: string): void;
   load_older(room: string, limit: number): void;
@@ -108,6 +112,9 @@ export interface Core {
   /** `undefined` for a room of which nothing is held. */
   room(room: string): Numbered<RoomSnapshot> | undefined;
   members(room: string): MemberRow[];
+  /** Ranks from the one on, at most so many. */
+  scores(room: string, from: number, count: number): Scores;
+  contacts(): ContactRow[];
   /** The latest signals of others that count. */
   signals(room: string): SignalRow[];
   /** Ordinal of the first message held; 0 when there is none. */

@@ -1,4 +1,4 @@
-import type { ConnectionSnapshot, RoomConfig, RoomSnapshot } from "./types.js";
+import type { ConnectionSnapshot, RoomConfig, RoomSnapshot, Scores } from "./types.js";
 
 /** One frozen list for everything that is empty, so that nothing re-renders when empty stays empty. */
 export const NONE: readonly never[] = Object.freeze([]);
@@ -37,6 +37,15 @@ export function unknownRoom(id: string): RoomSnapshot {
     draft: "",
   } satisfies RoomSnapshot);
 }
+
+/** Of a room whose scores are not known. */
+export const NO_SCORES: Scores = Object.freeze({
+  teams: NONE,
+  total: 0,
+  own: 0,
+  players: 0,
+  leaders: NONE,
+});
 
 /** The connection before `connect`. */
 export const NOT_CONNECTED: ConnectionSnapshot = Object.freeze({ state: "idle", attempt: 0 });

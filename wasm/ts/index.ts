@@ -16,4 +16,5 @@ export { createClient } from "./client.js";
 export { type CodeName, type CodeRow, codes, type Retry } from "./codes.js";
 export { type CodedError, codedError, EnfiladeError } from "./errors.js";
 export { type InitSource, init } from "./init.js";
+export type { Operation } from "./operation.js";
 export type * from "./types.js";

@@ -1,7 +1,8 @@
 import { codes } from "./codes.js";
 import type { Core, RoomChanges } from "./core.js";
-import { NONE, unknownRoom } from "./empty.js";
+import { NO_SCORES, NONE, unknownRoom } from "./empty.js";
 import { codedError, EnfiladeError } from "./errors.js";
+import { encodeOperation, type Operation } from "./operation.js";
 import { type Changeable, Pulled, share, shareRows } from "./store.js";
 import type {
   MemberRow,
@@ -10,6 +11,8 @@ import type {
   Readable,
   Room,
   RoomSnapshot,
+  ScoreRow,
+  Scores,
   SignalClass,
   SignalOptions,
   SignalRow,
@@ -18,6 +21,8 @@ import type {
 
 /** A page of history. */
 const OLDER = 100;
+/** What a leaderboard shows without being asked for more. */
+const LEADERS = 100;
 /** Beyond every ordinal. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
@@ -38,12 +43,14 @@ export class LiveRoom implements Room {
   readonly view: Readable<RoomSnapshot>;
   readonly messages: Readable<readonly MessageRow[]>;
   readonly members: Readable<readonly MemberRow[]>;
+  readonly scores: Readable<Scores>;
   readonly signals: Readable<readonly SignalRow[]>;
 
   #host: RoomHost;
   #view: Pulled<RoomSnapshot>;
   #messages: Pulled<readonly MessageRow[]>;
   #members: Pulled<readonly MemberRow[]>;
+  #scores: Pulled<Scores>;
   #signals: Pulled<readonly SignalRow[]>;
   /** Confirmed messages, ascending by ordinal, and those that wait behind them. */
   #confirmed: readonly MessageRow[] = NONE;
@@ -60,16 +67,20 @@ export class LiveRoom implements Room {
     this.members = this.#members = new Pulled<readonly MemberRow[]>(NONE, (before) =>
       this.#read(before, NONE, (core) => shareRows(before, core.members(id))),
     );
+    this.scores = this.#scores = new Pulled(NO_SCORES, (before) =>
+      this.#read(before, NO_SCORES, (core) => share(before, core.scores(id, 0, LEADERS))),
+    );
     this.signals = this.#signals = new Pulled<readonly SignalRow[]>(NONE, (before) =>
       this.#read(before, NONE, (core) => shareRows(before, core.signals(id))),
     );
   }
 
   /** Marks what has changed as such, and returns it. */
-  invalidate({ reset, messages, pending, members, signals }: RoomChanges): Changeable[] {
+  invalidate({ reset, messages, pending, members, scores, signals }: RoomChanges): Changeable[] {
     const changed: Changeable[] = [this.#view];
     if (reset || messages || pending) changed.push(this.#messages);
     if (reset || members) changed.push(this.#members);
+    if (reset || scores || pending) changed.push(this.#scores);
     if (reset || signals) changed.push(this.#signals);
     this.#reset ||= reset;
     for (const view of changed) view.invalidate();
@@ -97,6 +108,12 @@ export class LiveRoom implements Room {
 
   readonly post = (text: string, { mentions = NONE }: PostOptions = {}): string =>
     this.#host.run((core) => core.post(this.id, text, [...mentions]));
+
+  readonly submit = (operation: Operation): string =>
+    this.#host.run((core) => core.submit_op(this.id, encodeOperation(operation)));
+
+  readonly leaders = (from: number, count: number): readonly ScoreRow[] =>
+    this.#read<readonly ScoreRow[]>(NONE, NONE, (core) => core.scores(this.id, from, count).leaders);
 
   readonly cancel = (id: string): boolean => this.#host.run((core) => core.cancel(id));
 

@@ -1,4 +1,5 @@
 import type { CodedError, EnfiladeError } from "./errors.js";
+import type { Operation } from "./operation.js";
 
 /**
  * Something that can be read at any time and watched for changes. Made for React's `useSyncExternalStore`.
@@ -53,6 +54,56 @@ export interface MemberRow {
   readonly role: Role;
   /** Milliseconds since 1970. */
   readonly joinedAt: number;
+  /** Short words; "subscriber", "vip" and "moderator" may write where only subscribers may. */
+  readonly badges: readonly string[];
+  /** "#RRGGBB", or empty. */
+  readonly color: string;
+}
+
+/** A team of a room's game. */
+export interface TeamRow {
+  readonly name: string;
+  readonly score: number;
+  readonly members: number;
+}
+
+/** A user with a score. */
+export interface ScoreRow {
+  readonly id: string;
+  readonly name: string;
+  /** Empty for who is in none. */
+  readonly team: string;
+  readonly score: number;
+}
+
+/** Teams, the total, and a piece of the leaderboard: who has more stands higher, of equals who had as many first. */
+export interface Scores {
+  /** Ascending by name. */
+  readonly teams: readonly TeamRow[];
+  /** With one's own points that are on their way. */
+  readonly total: number;
+  /** One's own points, those on their way included. */
+  readonly own: number;
+  /** One's own place, counted from 0; absent for who has none. */
+  readonly rank?: number;
+  readonly players: number;
+  readonly leaders: readonly ScoreRow[];
+}
+
+/** What is known of another user. */
+export interface ContactRow {
+  readonly id: string;
+  /** Empty while unknown. */
+  readonly name: string;
+  /** `requested` by the user of this client, `pending` is their answer to the other's request. */
+  readonly friend: "none" | "requested" | "pending" | "friends";
+  readonly blocked: boolean;
+  /** Whether the user of this client follows them, and the reverse. */
+  readonly following: boolean;
+  readonly follower: boolean;
+  /** Of friends; empty while they show none. */
+  readonly availability: "" | "online" | "away" | "busy" | "invisible";
+  readonly status: string;
 }
 
 /** How far a message of one's own has come. */
@@ -375,6 +426,8 @@ export interface Client {
   readonly connection: Readable<ConnectionSnapshot>;
   /** All rooms that are listed or held, the one with the newest activity first. Asked of the server while somebody subscribes. */
   readonly rooms: Readable<readonly RoomRow[]>;
+  /** Friends, requests, blocks and follows, by user id. */
+  readonly contacts: Readable<readonly ContactRow[]>;
   /** Mentions of the user of this client, newest first. */
   readonly notifications: Readable<readonly NotificationRow[]>;
   /**
@@ -386,6 +439,12 @@ export interface Client {
   room(id: string): Room;
   /** Creates a room, and joins it. It can be used at once; the server learns of it when there is a connection. */
   createRoom(input: CreateRoomInput): Room;
+  /**
+   * Asks for an operation of the user's own: friends, blocks, follows, the status.
+   *
+   * @returns its id.
+   */
+  submit(operation: Operation): string;
   /** Connects, and stays connected from then on. Does nothing when it does so already; after `failed` it tries again. */
   connect(): void;
   /** Ends the connection, and keeps everything. */
@@ -413,6 +472,11 @@ export interface Room {
   readonly messages: Readable<readonly MessageRow[]>;
   /** Who has joined, by user id; known while the room is Active. */
   readonly members: Readable<readonly MemberRow[]>;
+  /**
+   * Teams, scores, and the first hundred of the leaderboard; known while the room is Active. Others by
+   * {@link Room.leaders}.
+   */
+  readonly scores: Readable<Scores>;
   /** The latest signals of others: cursors, who is typing. Each counts for ten seconds unless it is repeated. */
   readonly signals: Readable<readonly SignalRow[]>;
   /**
@@ -429,6 +493,14 @@ export interface Room {
    * @returns its id.
    */
   post(text: string, options?: PostOptions): string;
+  /**
+   * Asks for an operation: moderation, roles, the room's rules, scores. Points that wait to be sent are one operation.
+   *
+   * @returns its id.
+   */
+  submit(operation: Operation): string;
+  /** The leaderboard from a place on, counted from 0; around somebody by their rank. */
+  leaders(from: number, count: number): readonly ScoreRow[];
   /** Takes back what was not sent yet; `false` when it is too late. */
   cancel(id: string): boolean;
   /** Becomes a member, who may write. */

@@ -1,14 +1,16 @@
 import { LiveClient } from "../client.js";
 import type { Core, CoreEvent, Drained, Numbered, RoomChanges } from "../core.js";
-import { unknownRoom } from "../empty.js";
+import { NO_SCORES, unknownRoom } from "../empty.js";
 import type {
   ClientOptions,
   ConnectionSnapshot,
+  ContactRow,
   MemberRow,
   MessageRow,
   NotificationRow,
   RoomRow,
   RoomSnapshot,
+  Scores,
   SignalRow,
   StorageChange,
 } from "../types.js";
@@ -249,6 +251,19 @@ export class FakeCore implements Core {
   signal(room: string, signalClass: number, kind: string, key: string): boolean {
     this.calls.push(`signal ${room} ${signalClass} ${kind} ${key}`);
     return true;
+  }
+
+  submit_op(room: string, op: Uint8Array): string {
+    this.calls.push(`submit ${room} ${op}`);
+    return "1-1";
+  }
+
+  scores(): Scores {
+    return structuredClone(NO_SCORES);
+  }
+
+  contacts(): ContactRow[] {
+    return [];
   }
 
   signals(): SignalRow[] {
