@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use enfilade_core::client::{self, Answer, ClientConfig};
-use enfilade_core::op::Body;
+use enfilade_core::op::{self, Body};
 use enfilade_core::trace::Session;
 use enfilade_core::{Millis, RoomId, v1};
 
 use crate::input::{from_long, to_long};
 use crate::output::Refused;
+use crate::people::{Contact, Scores};
 use crate::view::{Connection, Member, Message, PendingOp, Room, RoomRow};
 use crate::{FfiError, Input, Notification, Signal, Step};
 
@@ -110,6 +111,22 @@ impl EnfiladeClient {
         Ok(self.lock()?.client().rooms().into_iter().map(Into::into).collect())
     }
 
+    /// Teams, the total, and the leaderboard of an Active room from the place `from` on, at most `count`.
+    pub fn scores(&self, room: String, from: i64, count: i64) -> Result<Scores, FfiError> {
+        let room = RoomId::new(&room)?;
+        let core = self.lock()?;
+        let client = core.client();
+        let view = client.room(&room);
+        Ok(Scores::of(client, view, from_long(from) as usize, from_long(count) as usize))
+    }
+
+    /// What is known of other users: friends, requests, blocks, follows; ascending by id.
+    pub fn contacts(&self) -> Result<Vec<Contact>, FfiError> {
+        let core = self.lock()?;
+        let client = core.client();
+        Ok(client.contacts().map(|contact| Contact::of(client, contact)).collect())
+    }
+
     /// The latest signals of others in a room that count: cursors, who is typing.
     pub fn signals(&self, room: String) -> Result<Vec<Signal>, FfiError> {
         Ok(self.lock()?.client().signals(&RoomId::new(&room)?).cloned().map(Into::into).collect())
@@ -158,6 +175,7 @@ fn parse(input: Input) -> Result<Option<client::Input>, FfiError> {
         Input::Post { room, text, mentions } => {
             submit(room, Body::PostMessage(v1::PostMessage { text, mentions, ..Default::default() }))?
         }
+        Input::Submit { room, operation } => submit(room, op::parse(&operation)?)?,
         Input::MarkRead { room } => Core::MarkRead(RoomId::new(&room)?),
         Input::Cancel { op_id } => Core::Cancel(op_id.try_into()?),
         Input::LoadOlder { room, limit } => {
@@ -216,6 +234,19 @@ mod tests {
         assert_eq!(pending.last().unwrap().text.as_deref(), Some("hello"));
         assert_eq!(pending.last().map(|op| op.id), step.op_id);
         assert_eq!(client.room(room).unwrap().unwrap().name, "Lobby");
+    }
+
+    #[test]
+    fn any_operation_can_be_asked_for_by_its_bytes() {
+        let client = client();
+        let tap = |points| op::encode(Body::AddScore(v1::AddScore { points, user: None }));
+        let submit = |operation| client.handle(Input::Submit { room: "game".into(), operation }, 1_000);
+        let first = submit(tap(2)).unwrap().op_id;
+        assert_eq!(submit(tap(3)).unwrap().op_id, first);
+        let scores = client.scores("game".into(), 0, 10).unwrap();
+        assert_eq!((scores.own, scores.total, scores.players, scores.rank), (5, 5, 0, None));
+        assert_eq!(submit(vec![1, 2, 3]).unwrap_err(), Code::InvalidOp.into());
+        assert_eq!(client.contacts().unwrap(), []);
     }
 
     #[test]

@@ -167,6 +167,14 @@ pub enum Input {
         /// Ids of the users that it mentions.
         mentions: Vec<String>,
     },
+    /// Any other operation: moderation, roles, the room's rules, scores; in the user's inbox friends and status. The
+    /// step says its id.
+    Submit {
+        /// Where.
+        room: String,
+        /// An encoded `Op`, as in `proto/op.proto`.
+        operation: Vec<u8>,
+    },
     /// All messages of the room were read.
     MarkRead {
         /// Of which room.

@@ -12,6 +12,7 @@ mod conformance;
 mod frame;
 mod input;
 mod output;
+mod people;
 mod view;
 
 uniffi::setup_scaffolding!();
@@ -23,6 +24,7 @@ pub use conformance::answer_question;
 pub use frame::{normalise_client_frame, normalise_server_frame, subprotocol};
 pub use input::{Input, NetworkState, OpId, RoomTier, RoomVisibility, SignalClass, StoredRecord};
 pub use output::{Effect, Event, Notification, Refused, RoomChange, Signal, Step};
+pub use people::{Availability, Contact, Friendship, Score, Scores, Team, UserStatus};
 pub use view::{
     Connection, ConnectionStatus, Member, MemberRole, Message, PendingOp, PendingState, PresentUser, Reason,
     Room, RoomRow, SyncState,

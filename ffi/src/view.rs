@@ -158,6 +158,10 @@ pub struct Member {
     pub role: MemberRole,
     /// Since when, in milliseconds since 1970.
     pub joined_at: i64,
+    /// Short words; some have a meaning to the modes of a room.
+    pub badges: Vec<String>,
+    /// "#RRGGBB", or empty.
+    pub color: String,
 }
 
 /// What a member may do.
@@ -358,6 +362,8 @@ impl From<&v1::Member> for Member {
                 v1::Role::Owner => MemberRole::Owner,
             },
             joined_at: to_long(member.joined_at),
+            badges: member.badges.clone(),
+            color: member.color.clone(),
         }
     }
 }

@@ -148,6 +148,12 @@ class Enfilade(
         mentions: List<String> = emptyList(),
     ): OpId = operation(Input.Post(room, text, mentions))
 
+    /**
+     * Asks for any other operation, encoded as `Op` of `proto/op.proto`: moderation, roles, scores; in the user's inbox
+     * (`inbox:` and the user's id) friends and status.
+     */
+    suspend fun submit(room: String, operation: ByteArray): OpId = operation(Input.Submit(room, operation))
+
     /** Takes back an operation that was never sent. */
     suspend fun cancel(id: OpId) {
         command(Input.Cancel(id))
