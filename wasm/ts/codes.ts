@@ -114,7 +114,11 @@ export const codes = {
     text: "What was learned is damaged, truncated or of a newer version; learning starts afresh.",
   },
   team_full: { code: 1040, retry: "never", text: "There are as many teams or players as there may be." },
-  list_full: { code: 1041, retry: "never", text: "The list of bans, mutes or invitations is as long as it may be." },
+  list_full: {
+    code: 1041,
+    retry: "never",
+    text: "The list of bans, mutes or invitations is as long as it may be.",
+  },
   fold_too_new: {
     code: 1042,
     retry: "never",
