@@ -54,7 +54,7 @@ process.exit(unnoticed === 0 ? 0 : 1);
 /** Takes one rule out, plays its scenario, and puts the rule back. */
 function mutate(name) {
   const patch = join(root, "tests/mutations", `${name}.patch`);
-  const applied = run("git", ["apply", "--recount", patch]);
+  const applied = run("git", ["apply", "--recount", "-C1", patch]);
   if (applied.status !== 0) return { noticed: false, how: `it does not apply: ${applied.stderr.trim()}` };
   try {
     const played = play([name]);

@@ -45,7 +45,7 @@ fn each_patch_still_applies_to_the_sources_and_leaves_the_tests_alone() {
         assert!(!touched.is_empty(), "{} changes nothing", scenario.name);
         assert!(touched.iter().all(|path| path.starts_with("core/src/")), "{}: {touched:?}", scenario.name);
         let git = Command::new("git")
-            .args(["apply", "--check", "--recount"])
+            .args(["apply", "--check", "--recount", "-C1"])
             .arg(&patch)
             .current_dir(&root)
             .output();

@@ -6,6 +6,7 @@
 //! cease, and what is left must come to rest: nothing pending, everybody at the head, the same state everywhere. Then
 //! all leave, and nothing may be left of them. What runs have to reach is listed in [`marks`].
 
+pub mod act;
 mod arrive;
 pub mod client;
 mod host;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use enfilade_core::op::Body;
-use enfilade_core::{ClientId, Code, Entry, OpId, RoomId, RoomState, UserId};
+use enfilade_core::{ClientId, Code, Entry, OpId, RoomId, RoomState, UserId, v1};
 
 use super::store::{Room, Store};
 
@@ -13,6 +13,15 @@ pub struct Message {
     pub id: OpId,
     pub author: String,
     pub text: String,
+    /// What it was changed to later, if it was; nothing where it was deleted.
+    pub edits: Vec<String>,
+}
+
+impl Message {
+    /// Whether this is, or was, its text. Which one it is at a position, the digest tells.
+    pub fn says(&self, text: &str) -> bool {
+        self.text == text || self.edits.iter().any(|edit| edit == text)
+    }
 }
 
 /// What each log means, of every epoch that it has had.
@@ -152,17 +161,29 @@ impl Log {
             }
             Some(Body::PostMessage(post)) => {
                 let (id, author) = (entry.op_id, entry.author.clone());
-                self.messages.push(Message { id, author, text: post.text.clone() });
+                self.messages.push(Message { id, author, text: post.text.clone(), edits: Vec::new() });
                 let mut named: BTreeSet<&String> = post.mentions.iter().collect();
                 named.retain(|user| **user != entry.author && self.members.contains(*user));
                 let ordinal = self.messages.len() as u64;
                 self.mentions.extend(named.into_iter().map(|user| (ordinal, user.clone())));
             }
+            Some(Body::Kick(v1::Kick { user, .. }) | Body::Ban(v1::Ban { user, lifted: false, .. })) => {
+                self.members.remove(user);
+            }
+            Some(Body::EditMessage(edit)) => self.edit(edit.message_id.as_ref(), &edit.text),
+            Some(Body::DeleteMessage(deletion)) => self.edit(deletion.message_id.as_ref(), ""),
             Some(Body::SetReadMarker(marker)) => {
                 let read = self.read.entry(marker.room_id.clone()).or_insert(0);
                 *read = marker.ordinal.max(*read);
             }
             _ => {}
+        }
+    }
+
+    fn edit(&mut self, message: Option<&v1::OpId>, text: &str) {
+        let Ok(id) = OpId::parse(message) else { return };
+        if let Some(message) = self.messages.iter_mut().rev().find(|message| message.id == id) {
+            message.edits.push(text.to_owned());
         }
     }
 }

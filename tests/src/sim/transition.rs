@@ -2,6 +2,7 @@
 
 use enfilade_core::{OpId, RoomId, Tier};
 
+use super::act::Act;
 use super::world::World;
 
 /// One thing that happens.
@@ -23,6 +24,8 @@ pub enum Transition {
     Leave { client: usize, room: RoomId },
     /// Somebody writes so many messages, and perhaps mentions the others.
     Post { client: usize, room: RoomId, mention: bool, times: usize },
+    /// Somebody does something else.
+    Act { client: usize, room: RoomId, act: Act },
     /// Somebody takes back what was not sent yet.
     Cancel { client: usize, op_id: OpId },
     /// Somebody has read to the end.
@@ -71,7 +74,7 @@ impl Transition {
         let Some(room) = world.some_room() else {
             return if world.pick(2) == 0 { Transition::Create { client } } else { wait(world) };
         };
-        let dice = world.pick(200);
+        let dice = world.pick(224);
         let chosen = match dice {
             0..=49 => wait(world),
             50..=53 if world.rooms.len() < 4 => Transition::Create { client },
@@ -105,7 +108,8 @@ impl Transition {
             186..=189 => Transition::FailStore { requests: 1 + world.pick(4) as u32 },
             190..=191 => Transition::Reopen { room, lost: [0, 0, 1, 3][world.pick(4)] },
             192..=196 => Transition::Disturb { is_disturbed: world.pick(2) == 0 },
-            _ => Transition::Unload { node },
+            197..=200 => Transition::Unload { node },
+            _ => Transition::Act { client, room, act: Act::ALL[world.pick(Act::ALL.len())] },
         };
         chosen.unless_asleep(world)
     }
@@ -120,6 +124,7 @@ impl Transition {
             | Transition::Join { client, .. }
             | Transition::Leave { client, .. }
             | Transition::Post { client, .. }
+            | Transition::Act { client, .. }
             | Transition::Cancel { client, .. }
             | Transition::MarkRead { client, .. }
             | Transition::LoadOlder { client, .. }

@@ -225,6 +225,7 @@ impl World {
             | Transition::Join { .. }
             | Transition::Leave { .. }
             | Transition::Post { .. }
+            | Transition::Act { .. }
             | Transition::Cancel { .. }
             | Transition::MarkRead { .. }
             | Transition::LoadOlder { .. }
@@ -289,6 +290,10 @@ impl World {
             }
             Transition::Post { client, room, mention, times } => {
                 (0..times).for_each(|_| self.post(client, &room, mention));
+                client
+            }
+            Transition::Act { client, room, act } => {
+                self.act(client, &room, act);
                 client
             }
             Transition::Cancel { client, op_id } => {
