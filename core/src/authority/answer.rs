@@ -121,10 +121,20 @@ impl Authority {
     pub fn give_up(&mut self, code: Code) {
         for conn in self.subscribers.drain() {
             self.effects.push_back(Effect::Subscribe { conn, tier: None });
-            if !self.waiting.iter().any(|waiting| waiting.is_of(conn)) {
-                self.refuse(conn, code, 0);
-            }
+            self.dismiss(conn, code);
         }
+        self.refuse_waiting(code);
+        self.refuse_queue(code);
+    }
+
+    /// Says that nothing more comes, unless that is about to be said anyway.
+    pub(super) fn dismiss(&mut self, conn: ConnId, code: Code) {
+        if !self.waiting.iter().any(|waiting| waiting.is_of(conn)) {
+            self.refuse(conn, code, 0);
+        }
+    }
+
+    pub(super) fn refuse_waiting(&mut self, code: Code) {
         for waiting in core::mem::take(&mut self.waiting) {
             match waiting {
                 Waiting::SetTier(conn, ..) => self.refuse(conn, code, 0),
@@ -134,7 +144,6 @@ impl Authority {
             }
         }
         self.queue.extend(self.followers.take_waiting());
-        self.refuse_queue(code);
     }
 
     /// Answers what had to wait for the state.

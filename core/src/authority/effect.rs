@@ -79,7 +79,8 @@ pub struct Reply {
 /// What an authority wants done. The host does them in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read the room from the store, then [`Authority::handle_loaded`].
+    /// Read the room from the store, then [`Authority::handle_loaded`], or [`Authority::handle_not_loaded`] when the store
+    /// does not answer.
     Load,
     /// Open the log under this epoch unless it has one, then [`Authority::handle_claimed`].
     Claim {

@@ -293,6 +293,21 @@ impl Authority {
         Ok(())
     }
 
+    /// The store did not give the room. Everybody who waits or receives is told to come back, and the store is asked
+    /// again after a while. What was put off is remembered meanwhile: nothing that was sent after it may overtake it.
+    pub fn handle_not_loaded(&mut self, now: Millis) {
+        if !matches!(self.phase, Phase::Loading) {
+            return;
+        }
+        for conn in self.subscribers.conns() {
+            self.place(conn, None, now);
+            self.dismiss(conn, Code::StoreUnavailable);
+        }
+        self.refuse_waiting(Code::StoreUnavailable);
+        self.refuse_queue(Code::StoreUnavailable);
+        self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
+    }
+
     /// Does what has waited, as the store has just said where the log ends.
     fn go_on(&mut self, now: Millis) {
         self.is_at_end = true;

@@ -66,6 +66,10 @@ impl Subscribers {
         core::mem::take(self).by_conn.into_keys().collect()
     }
 
+    pub(super) fn conns(&self) -> Vec<ConnId> {
+        self.by_conn.keys().copied().collect()
+    }
+
     fn has_any(&self) -> bool {
         self.active + self.background > 0
     }

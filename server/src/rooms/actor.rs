@@ -339,7 +339,10 @@ impl RoomTask {
             }
             Answer::Loaded(Err(error)) => {
                 tracing::error!(room = %self.room, %error, "a room was not loaded");
-                self.broken = Some(Code::StoreUnavailable);
+                self.authority.handle_not_loaded(now);
+                for (_, answer) in self.readers.drain(..) {
+                    let _ = answer.send(Err(Code::StoreUnavailable));
+                }
             }
             Answer::Claimed(epoch) => self.authority.handle_claimed(epoch.ok(), now),
             Answer::Appended(Ok(store::Appended::Done { .. }), summary) => {

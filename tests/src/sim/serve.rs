@@ -363,7 +363,7 @@ impl World {
         let mut is_broken = false;
         match answer {
             Answer::Loaded(Some(loaded)) => is_broken = authority.handle_loaded(loaded, now).is_err(),
-            Answer::Loaded(None) => is_broken = true,
+            Answer::Loaded(None) => authority.handle_not_loaded(now),
             Answer::Claimed(epoch) => authority.handle_claimed(epoch, now),
             Answer::Appended(appended) => authority.handle_appended(appended, now),
             Answer::Entries(page) => authority.handle_entries(page, now),
