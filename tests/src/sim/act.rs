@@ -1,7 +1,7 @@
 //! What people do in a room besides writing: draw, score, react, set, and keep order.
 
 use enfilade_core::op::Body;
-use enfilade_core::{OpId, RoomId, v1};
+use enfilade_core::{Entry, OpId, RoomId, v1};
 
 use super::world::World;
 
@@ -52,6 +52,16 @@ impl Act {
         Act::Mute,
         Act::Ban,
     ];
+}
+
+/// The mark of an entry that somebody's act has made.
+pub(super) fn mark(entry: &Entry) -> Option<&'static str> {
+    Some(match entry.body.as_ref()? {
+        Body::PutElements(_) => "an element is written",
+        Body::Kick(_) | Body::Ban(_) => "somebody's membership is ended",
+        Body::Mute(_) => "somebody is silenced",
+        _ => return None,
+    })
 }
 
 impl World {

@@ -188,6 +188,9 @@ impl World {
             }
             Some(Frame::Rejection(rejection)) if Code::retry_of(rejection.code) == Retry::Later => {
                 self.mark("an operation is put off");
+                if rejection.code == Code::SlowMode.number() {
+                    self.mark("slow mode holds somebody back");
+                }
             }
             Some(Frame::RoomStateSync(sync)) => match &sync.data {
                 Some(Data::BulkSync(bulk)) => {

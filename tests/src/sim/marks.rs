@@ -53,6 +53,10 @@ pub const ALL: &[&str] = &[
     "a window drops its oldest messages",
     "a snapshot is stored",
     "a room is loaded from a snapshot",
+    "an element is written",
+    "somebody's membership is ended",
+    "somebody is silenced",
+    "slow mode holds somebody back",
 ];
 
 /// How often each was reached.

@@ -13,7 +13,7 @@ use super::model::Reference;
 use super::network::Network;
 use super::node::{HEARTBEAT, Node};
 use super::store::Store;
-use super::{Transition, invariants};
+use super::{Transition, act, invariants};
 
 /// Everything that there is.
 #[derive(Debug)]
@@ -207,7 +207,10 @@ impl World {
     pub(super) fn appended(&mut self, id: &RoomId) {
         let Some(room) = self.store.room(id) else { return };
         let checked = match self.reference.follow(id, room) {
-            Ok(entries) => invariants::what_was_given_up_is_not_sequenced(&self.clients, entries),
+            Ok(entries) => {
+                entries.iter().filter_map(act::mark).for_each(|mark| self.report.marks.reach(mark));
+                invariants::what_was_given_up_is_not_sequenced(&self.clients, entries)
+            }
             Err(broken) => Err(broken),
         };
         self.note(checked);
