@@ -391,11 +391,6 @@ impl Client {
             self.outbox.room(id, RoomChange::Reset);
             self.outbox.event(Event::Resynced { room: id.clone(), code });
         }
-        // What was shown was a room list's last message, of a place that nobody knows: it may be of a log that is gone.
-        if light.seen.epoch == 0 && !light.recent.is_empty() {
-            light.recent.clear();
-            self.outbox.room(id, RoomChange::Reset);
-        }
         light.seen = head.at;
         light.is_behind = false;
         if let Some(info) = update.info {

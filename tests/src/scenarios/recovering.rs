@@ -30,7 +30,7 @@ pub(super) fn what_was_recovered_once_is_not_recovered_again() {
         assert_eq!(asked.seen.map(Into::into), Some(log.position()), "the replay has moved the position");
         app.hear(log.projection());
     }
-    assert_eq!(app.announced(), [1, 2, 3]);
+    assert_eq!(app.texts("lobby"), ["message 0", "message 1", "message 2"]);
 }
 
 pub(super) fn a_quiet_room_keeps_its_place_and_notices_a_loss() {
