@@ -11,7 +11,11 @@
 
 mod belady;
 mod families;
+mod peers;
 mod people;
+mod prefetch;
 
 pub use belady::belady_hits;
 pub use families::{FAMILIES, Family, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
+pub use peers::{Core, Popular, Ppm};
+pub use prefetch::{Outcome, Prefetcher, prefetch};
