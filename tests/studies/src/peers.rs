@@ -83,7 +83,8 @@ impl Prefetcher for Ppm {
         let mut chances: Vec<(u32, u64)> = Vec::new();
         let mut is_known = vec![false; self.rooms];
         for length in (self.shortest..self.contexts.len()).rev() {
-            let Some(after) = self.context(length).and_then(|context| self.contexts[length].get(context)) else {
+            let Some(after) = self.context(length).and_then(|context| self.contexts[length].get(context))
+            else {
                 continue;
             };
             let new: Vec<&(u32, u32)> = after.iter().filter(|(room, _)| !is_known[*room as usize]).collect();

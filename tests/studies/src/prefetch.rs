@@ -98,7 +98,11 @@ mod tests {
             let trace = (family.trace)(TUNING_SEEDS[0], 1_000);
             for (budget, most) in [(0, 0), (500, 500), (1_000, 1_000)] {
                 let outcome = play(&trace, &mut Core::default(), budget);
-                assert!(outcome.fetches <= most && outcome.useful <= outcome.fetches, "{} {outcome:?}", family.name);
+                assert!(
+                    outcome.fetches <= most && outcome.useful <= outcome.fetches,
+                    "{} {outcome:?}",
+                    family.name
+                );
             }
         }
     }
@@ -106,7 +110,8 @@ mod tests {
     #[test]
     fn at_an_equal_budget_more_is_useful_than_of_what_people_usually_build() {
         // The same families as are tuned on, but other seeds, and short enough for a test.
-        let traces: Vec<_> = TUNING_FAMILIES.iter().map(|family| (family.trace)(RESULT_SEEDS[0], 2_500)).collect();
+        let traces: Vec<_> =
+            TUNING_FAMILIES.iter().map(|family| (family.trace)(RESULT_SEEDS[0], 2_500)).collect();
         for budget in [500, 1_000] {
             let useful = |make: &dyn Fn() -> Box<dyn Prefetcher>| -> usize {
                 traces.iter().map(|trace| play(trace, &mut *make(), budget).useful).sum()

@@ -95,7 +95,10 @@ fn main() {
     };
     let seeds = if arguments.iter().any(|argument| argument == "once") { &seeds[..1] } else { seeds };
     for budget in [1_000, 500] {
-        println!("\n{visits} visits, {CAPACITY} rooms fit, {:.1} fetches a visit", f64::from(budget) / 1_000.0);
+        println!(
+            "\n{visits} visits, {CAPACITY} rooms fit, {:.1} fetches a visit",
+            f64::from(budget) / 1_000.0
+        );
         println!("{:22}{:>7}{}", "", "none", PEERS.map(|name| format!("{name:>13}")).concat());
         let mut means = Means::default();
         for family in families {
@@ -122,7 +125,8 @@ fn main() {
             }
         }
         let mean = ratios.iter().map(|(ratio, _)| ratio).sum::<f64>() / ratios.len() as f64;
-        let (worst, name) = ratios.into_iter().min_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or((0.0, ""));
+        let (worst, name) =
+            ratios.into_iter().min_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or((0.0, ""));
         println!("{visits:>6} visits: mean {mean:.3}, worst {worst:.3} ({name})");
     }
 }
