@@ -49,7 +49,7 @@ use crate::policy::Refusal;
 use crate::sorted::{SortedMap, SortedSet};
 use crate::tier::TierReason;
 use crate::v1::server_frame::Body as Frame;
-use crate::{ClientId, Code, Millis, OpId, Rng, RoomId, Tier, UserId, limits, v1, wire};
+use crate::{ClientId, Code, Millis, OpId, Rng, RoomId, Tier, UserId, v1, wire};
 use connection::{Link, Phase};
 use event::Outbox;
 use list::RoomList;
@@ -437,7 +437,8 @@ impl Client {
     }
 
     /// Asks for messages before the first that an Active room holds. Returns whether a request was sent. A room holds
-    /// [`limits::ACTIVE_MESSAGES`]; beyond, what lies between those looked at and the newest goes, and leaves a gap.
+    /// [`ACTIVE_MESSAGES`](crate::limits::ACTIVE_MESSAGES); beyond, what lies between those looked at and the newest
+    /// goes, and leaves a gap.
     pub fn load_older(&mut self, room: &RoomId, limit: usize, now: Millis) -> bool {
         self.tick(now);
         self.ask_for_older(room, limit)

@@ -90,7 +90,7 @@ impl Prefetcher for Ppm {
             let new: Vec<&(u32, u32)> = after.iter().filter(|(room, _)| !is_known[*room as usize]).collect();
             let seen: u64 = new.iter().map(|(_, count)| u64::from(*count)).sum();
             let all = seen + new.len() as u64;
-            if all > 0 {
+            if !new.is_empty() {
                 chances.extend(new.iter().map(|(room, count)| (*room, rest * u64::from(*count) / all)));
                 new.iter().for_each(|(room, _)| is_known[*room as usize] = true);
                 rest = rest * new.len() as u64 / all;

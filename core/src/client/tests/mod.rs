@@ -22,7 +22,7 @@ use super::*;
 use crate::state::{RoomState, SnapshotFor};
 use crate::v1::client_frame::Body as Request;
 use crate::v1::room_state_sync::Data;
-use crate::{Entry, Position, op};
+use crate::{Entry, Position, limits, op};
 
 /// The app's side: takes effects and events after each call.
 struct Host {

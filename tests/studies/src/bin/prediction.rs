@@ -121,7 +121,7 @@ fn main() {
                 let trace = (family.trace)(*seed, visits);
                 let none = prefetch(&trace, CAPACITY, PolicyKind::Gf, None, 0).hits;
                 let with = prefetch(&trace, CAPACITY, PolicyKind::Gf, Some(&mut Core::default()), 1_000).hits;
-                ratios.push((with as f64 / none as f64, family.name));
+                ratios.push((with.max(1) as f64 / none.max(1) as f64, family.name));
             }
         }
         let mean = ratios.iter().map(|(ratio, _)| ratio).sum::<f64>() / ratios.len() as f64;
