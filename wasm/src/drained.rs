@@ -25,6 +25,9 @@ struct Changes {
     id: String,
     reset: bool,
     messages: bool,
+    /// Ordinals of messages that are others than before, in their places.
+    changed: Vec<u64>,
+    pins: bool,
     pending: bool,
     members: bool,
     scores: bool,
@@ -111,7 +114,9 @@ impl Drained {
         let entry = &mut self.changes[place];
         for change in changes {
             match change {
-                RoomChange::Reset | RoomChange::MessageChanged(_) | RoomChange::Pins => entry.reset = true,
+                RoomChange::Reset => entry.reset = true,
+                RoomChange::MessageChanged(ordinal) => entry.changed.push(*ordinal),
+                RoomChange::Pins => entry.pins = true,
                 RoomChange::MessageAdded(_) | RoomChange::MessagesDropped(_) | RoomChange::Prepended(_) => {
                     entry.messages = true;
                 }

@@ -172,6 +172,31 @@ impl EnfiladeCore {
         self.tell(Input::LoadOlder(room_id(room)?, limit))
     }
 
+    /// The messages that are missing after the one with this ordinal.
+    pub fn fill_gap(&self, room: &str, after: f64) -> Answer<()> {
+        self.tell(Input::FillGap(room_id(room)?, after as u64))
+    }
+
+    pub fn edit_message(&self, room: &str, id: &str, text: String, mentions: Vec<String>) -> Answer<String> {
+        let message_id = message_id(id)?;
+        self.amend(room, Body::EditMessage(v1::EditMessage { message_id, message_seq: 0, text, mentions }))
+    }
+
+    pub fn delete_message(&self, room: &str, id: &str) -> Answer<String> {
+        let message_id = message_id(id)?;
+        self.amend(room, Body::DeleteMessage(v1::DeleteMessage { message_id, message_seq: 0 }))
+    }
+
+    pub fn react(&self, room: &str, id: &str, reaction: String, removed: bool) -> Answer<String> {
+        let message_id = message_id(id)?;
+        self.amend(room, Body::React(v1::React { message_id, message_seq: 0, reaction, removed }))
+    }
+
+    pub fn pin(&self, room: &str, id: &str, removed: bool) -> Answer<String> {
+        let message_id = message_id(id)?;
+        self.amend(room, Body::Pin(v1::Pin { message_id, message_seq: 0, removed }))
+    }
+
     pub fn set_draft(&self, room: &str, text: String) -> Answer<()> {
         self.tell(Input::SetDraft(room_id(room)?, text))
     }
@@ -253,6 +278,10 @@ impl EnfiladeCore {
         })
     }
 
+    pub fn pins(&self, room: &str) -> Answer<JsValue> {
+        self.read_room(room, |client, view| view.map_or_else(none, |view| rows::pins(client, view)))
+    }
+
     pub fn pending(&self, room: &str) -> Answer<JsValue> {
         self.read_room(room, |client, view| view.map_or_else(none, |view| rows::pending(client, view)))
     }
@@ -289,9 +318,18 @@ impl EnfiladeCore {
         })
     }
 
+    fn amend(&self, room: &str, body: Body) -> Answer<String> {
+        self.make(Input::Amend(room_id(room)?, body))
+    }
+
     fn submit(&self, room: &str, body: Body) -> Answer<String> {
         self.make(Input::Submit(room_id(room)?, body))
     }
+}
+
+/// How an operation names a message.
+fn message_id(id: &str) -> Answer<Option<v1::OpId>> {
+    op_id(id).map(|id| Some(id.wire())).ok_or_else(|| refused(Code::InvalidRequest))
 }
 
 /// An empty list, of a room of which nothing is held.

@@ -1,6 +1,8 @@
 //! Views as JavaScript objects: the types of ts/types.ts.
 
-use enfilade_core::client::{Client, ConnectionState, PendingView, RoomRow as CoreRow, RoomView, Synced};
+use enfilade_core::client::{
+    Client, ConnectionState, Gap, PendingView, RoomRow as CoreRow, RoomView, Shown, Synced,
+};
 use enfilade_core::op::Body;
 use enfilade_core::pending::OpState;
 use enfilade_core::tier::TierReason;
@@ -111,6 +113,29 @@ struct Message<'a> {
     status: &'static str,
     mine: bool,
     cancellable: bool,
+    edited: bool,
+    deleted: bool,
+    pinned: bool,
+    changing: bool,
+    reactions: Vec<Reaction<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<GapRow>,
+}
+
+#[derive(Serialize)]
+struct Reaction<'a> {
+    reaction: &'a str,
+    users: &'a [String],
+    mine: bool,
+}
+
+/// What is missing before a message.
+#[derive(Serialize)]
+struct GapRow {
+    after: u64,
+    missing: u64,
+    loading: bool,
+    fillable: bool,
 }
 
 #[derive(Serialize)]
@@ -317,19 +342,24 @@ pub(crate) fn contacts(client: &Client) -> Result<JsValue, JsValue> {
     Ok(rows.into_iter().collect::<js_sys::Array>().into())
 }
 
-/// Confirmed messages with an ordinal between the two. Ordinals ascend without gaps.
+/// Confirmed messages with an ordinal between the two, ascending.
 pub(crate) fn messages(
     client: &Client,
     view: RoomView<'_>,
     after: u64,
     before: u64,
 ) -> Result<JsValue, JsValue> {
+    let indices = view.place(after + 1)..view.place(before);
+    let shown: Vec<_> = indices.filter_map(|at| Some((view.shown(at)?, view.gap_before(at)))).collect();
     let user = client.connection().user;
-    let first = view.message(0).map_or(1, |message| message.ordinal);
-    let start = (after + 1).saturating_sub(first) as usize;
-    let held = (start..view.message_count()).map_while(|index| view.message(index));
-    let between = held.take_while(|message| message.ordinal < before);
-    js(&between.map(|message| Message::confirmed(message, user)).collect::<Vec<_>>())
+    js(&shown.iter().map(|(shown, gap)| Message::confirmed(shown, *gap, user)).collect::<Vec<_>>())
+}
+
+/// Pinned messages, oldest pin first. One of which nothing is known has no ordinal.
+pub(crate) fn pins(client: &Client, view: RoomView<'_>) -> Result<JsValue, JsValue> {
+    let user = client.connection().user;
+    let shown: Vec<_> = view.pins().collect();
+    js(&shown.iter().map(|shown| Message::confirmed(shown, None, user)).collect::<Vec<_>>())
 }
 
 /// Messages that are not confirmed; other operations have no row.
@@ -369,7 +399,13 @@ fn is_joined(view: RoomView<'_>) -> bool {
 }
 
 impl<'a> Message<'a> {
-    fn confirmed(message: &'a v1::Message, user: Option<&str>) -> Message<'a> {
+    fn confirmed(shown: &'a Shown<'_>, gap: Option<Gap>, user: Option<&str>) -> Message<'a> {
+        let message = &*shown.message;
+        let reaction = |reaction: &'a v1::Reaction| Reaction {
+            reaction: &reaction.reaction,
+            users: &reaction.users,
+            mine: reaction.users.iter().any(|known| user == Some(known)),
+        };
         Message {
             id: op_id(message.id.as_ref()),
             author: &message.author,
@@ -377,10 +413,21 @@ impl<'a> Message<'a> {
             at: message.at,
             text: &message.text,
             mentions: &message.mentions,
-            ordinal: Some(message.ordinal),
+            ordinal: (message.ordinal > 0).then_some(message.ordinal),
             status: "sent",
             mine: user == Some(&message.author),
             cancellable: false,
+            edited: message.edited_at > 0,
+            deleted: message.deleted,
+            pinned: message.pinned,
+            changing: shown.is_pending,
+            reactions: message.reactions.iter().map(reaction).collect(),
+            gap: gap.map(|gap| GapRow {
+                after: gap.after,
+                missing: gap.missing,
+                loading: gap.is_loading,
+                fillable: gap.is_fillable,
+            }),
         }
     }
 
@@ -401,6 +448,12 @@ impl<'a> Message<'a> {
             },
             mine: true,
             cancellable: op.is_cancellable,
+            edited: false,
+            deleted: false,
+            pinned: false,
+            changing: false,
+            reactions: Vec::new(),
+            gap: None,
         })
     }
 }

@@ -24,6 +24,9 @@ export interface RoomChanges {
   readonly reset: boolean;
   /** Messages came or went at either end. */
   readonly messages: boolean;
+  /** Ordinals of messages that are others than before, in their places. */
+  readonly changed: readonly number[];
+  readonly pins: boolean;
   readonly pending: boolean;
   readonly members: boolean;
   readonly scores: boolean;
@@ -94,6 +97,11 @@ export interface Core {
   cancel(op: string): boolean;
   mark_read(room: string): void;
   load_older(room: string, limit: number): void;
+  fill_gap(room: string, after: number): void;
+  edit_message(room: string, id: string, text: string, mentions: string[]): string;
+  delete_message(room: string, id: string): string;
+  react(room: string, id: string, reaction: string, removed: boolean): string;
+  pin(room: string, id: string, removed: boolean): string;
   set_draft(room: string, text: string): void;
   /** 0 latest, 1 timed, 2 release. Whether it was taken. */
   signal(room: string, signalClass: number, kind: string, key: string, payload: Uint8Array): boolean;
@@ -121,6 +129,8 @@ export interface Core {
   first_ordinal(room: string): number;
   /** Confirmed messages with an ordinal between the two, ascending. */
   messages(room: string, after: number, before: number): MessageRow[];
+  /** Pinned messages, oldest pin first. */
+  pins(room: string): MessageRow[];
   /** Messages that are not confirmed, in order. */
   pending(room: string): MessageRow[];
 }

@@ -44,6 +44,7 @@ export class LiveRoom implements Room {
   readonly messages: Readable<readonly MessageRow[]>;
   readonly members: Readable<readonly MemberRow[]>;
   readonly scores: Readable<Scores>;
+  readonly pins: Readable<readonly MessageRow[]>;
   readonly signals: Readable<readonly SignalRow[]>;
 
   #host: RoomHost;
@@ -51,11 +52,14 @@ export class LiveRoom implements Room {
   #messages: Pulled<readonly MessageRow[]>;
   #members: Pulled<readonly MemberRow[]>;
   #scores: Pulled<Scores>;
+  #pins: Pulled<readonly MessageRow[]>;
   #signals: Pulled<readonly SignalRow[]>;
   /** Confirmed messages, ascending by ordinal, and those that wait behind them. */
   #confirmed: readonly MessageRow[] = NONE;
   #pending: readonly MessageRow[] = NONE;
   #reset = false;
+  /** Ordinals of messages that are to be read again. */
+  #changed = new Set<number>();
 
   constructor(id: string, host: RoomHost) {
     this.id = id;
@@ -63,6 +67,9 @@ export class LiveRoom implements Room {
     this.view = this.#view = new Pulled(unknownRoom(id), (before) => this.#pullView(before));
     this.messages = this.#messages = new Pulled<readonly MessageRow[]>(NONE, (before) =>
       this.#pullMessages(before),
+    );
+    this.pins = this.#pins = new Pulled<readonly MessageRow[]>(NONE, (before) =>
+      this.#read(before, NONE, (core) => shareRows(before, core.pins(id))),
     );
     this.members = this.#members = new Pulled<readonly MemberRow[]>(NONE, (before) =>
       this.#read(before, NONE, (core) => shareRows(before, core.members(id))),
@@ -76,13 +83,24 @@ export class LiveRoom implements Room {
   }
 
   /** Marks what has changed as such, and returns it. */
-  invalidate({ reset, messages, pending, members, scores, signals }: RoomChanges): Changeable[] {
+  invalidate({
+    reset,
+    messages,
+    pending,
+    members,
+    signals,
+    scores,
+    changed: others,
+    pins,
+  }: RoomChanges): Changeable[] {
     const changed: Changeable[] = [this.#view];
-    if (reset || messages || pending) changed.push(this.#messages);
+    if (reset || messages || pending || others.length > 0) changed.push(this.#messages);
+    if (reset || pins) changed.push(this.#pins);
     if (reset || members) changed.push(this.#members);
     if (reset || scores || pending) changed.push(this.#scores);
     if (reset || signals) changed.push(this.#signals);
     this.#reset ||= reset;
+    for (const ordinal of others) this.#changed.add(ordinal);
     for (const view of changed) view.invalidate();
     return changed;
   }
@@ -116,6 +134,18 @@ export class LiveRoom implements Room {
     this.#read<readonly ScoreRow[]>(NONE, NONE, (core) => core.scores(this.id, from, count).leaders);
 
   readonly cancel = (id: string): boolean => this.#host.run((core) => core.cancel(id));
+
+  readonly edit = (id: string, text: string, { mentions = NONE }: PostOptions = {}): string =>
+    this.#host.run((core) => core.edit_message(this.id, id, text, [...mentions]));
+
+  readonly delete = (id: string): string => this.#host.run((core) => core.delete_message(this.id, id));
+
+  readonly react = (id: string, reaction: string, on = true): string =>
+    this.#host.run((core) => core.react(this.id, id, reaction, !on));
+
+  readonly pin = (id: string, on = true): string => this.#host.run((core) => core.pin(this.id, id, !on));
+
+  readonly fillGap = (after: number): void => this.#host.run((core) => core.fill_gap(this.id, after));
 
   readonly join = (): void => void this.#host.run((core) => core.join(this.id));
 
@@ -166,9 +196,10 @@ export class LiveRoom implements Room {
     return this.#read(before, NONE, (core) => {
       const confirmed = this.#reset
         ? shareRows(this.#confirmed, core.messages(this.id, 0, ALL))
-        : this.#extend(core);
+        : this.#reread(core, this.#extend(core));
       const pending = shareRows(this.#pending, core.pending(this.id));
       this.#reset = false;
+      this.#changed.clear();
       if (confirmed === this.#confirmed && pending === this.#pending) return before;
       this.#confirmed = confirmed;
       this.#pending = pending;
@@ -187,5 +218,18 @@ export class LiveRoom implements Room {
     const older = first < lowest ? core.messages(this.id, 0, lowest) : NONE;
     const newer = core.messages(this.id, highest, ALL);
     return older.length === 0 && newer.length === 0 ? kept : [...older, ...kept, ...newer];
+  }
+
+  /** Reads messages again that are others than before; the list keeps its identity where none is held. */
+  #reread(core: Core, rows: readonly MessageRow[]): readonly MessageRow[] {
+    let next: MessageRow[] | undefined;
+    for (const ordinal of this.#changed) {
+      const index = rows.findIndex((row) => row.ordinal === ordinal);
+      const [row] = index < 0 ? [] : core.messages(this.id, ordinal - 1, ordinal + 1);
+      if (!row) continue;
+      next ??= [...rows];
+      next[index] = share(rows[index] ?? row, row);
+    }
+    return next ?? rows;
   }
 }

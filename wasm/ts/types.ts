@@ -117,6 +117,28 @@ export type MessageStatus =
   /** The server has it safely; it will appear in its place. */
   | "acknowledged";
 
+/** Who has reacted to a message in one way. */
+export interface ReactionRow {
+  /** An emoji, or the name of one in `:colons:`. */
+  readonly reaction: string;
+  /** User ids, ascending. */
+  readonly users: readonly string[];
+  /** Whether the user of this client is among them. */
+  readonly mine: boolean;
+}
+
+/** Messages that are missing before one that is held. */
+export interface GapRow {
+  /** What {@link Room.fillGap} is called with. */
+  readonly after: number;
+  /** How many they are. */
+  readonly missing: number;
+  /** Whether they are on their way. */
+  readonly loading: boolean;
+  /** Whether they can be asked for: in Active rooms. */
+  readonly fillable: boolean;
+}
+
 /** A message, or one that wants to become one. */
 export interface MessageRow {
   /** The same from the moment it is written on, before and after the server has it. */
@@ -137,6 +159,17 @@ export interface MessageRow {
   readonly mine: boolean;
   /** Whether {@link Room.cancel} can still take it back. */
   readonly cancellable: boolean;
+  /** Whether its text is another than it was posted with. */
+  readonly edited: boolean;
+  /** Its place is left, and its author; text, mentions and reactions are gone. */
+  readonly deleted: boolean;
+  readonly pinned: boolean;
+  /** Whether something about it was changed here that the server has not confirmed. It is shown as it will be. */
+  readonly changing: boolean;
+  /** In the order of their first use. */
+  readonly reactions: readonly ReactionRow[];
+  /** What is missing before it; absent where nothing is. */
+  readonly gap?: GapRow;
 }
 
 /** What a room is called, and who may read it. */
@@ -470,6 +503,11 @@ export interface Room {
   readonly view: Readable<RoomSnapshot>;
   /** The messages that are held, oldest first; those that are not sent yet stand at the end. */
   readonly messages: Readable<readonly MessageRow[]>;
+  /**
+   * The messages that are pinned, oldest pin first; known while the room is Active. One that lies further back than
+   * what is held may have no ordinal and no text yet.
+   */
+  readonly pins: Readable<readonly MessageRow[]>;
   /** Who has joined, by user id; known while the room is Active. */
   readonly members: Readable<readonly MemberRow[]>;
   /**
@@ -503,6 +541,20 @@ export interface Room {
   leaders(from: number, count: number): readonly ScoreRow[];
   /** Takes back what was not sent yet; `false` when it is too late. */
   cancel(id: string): boolean;
+  /**
+   * Gives a message another text: one's own, or anybody's for moderators. It is shown at once.
+   *
+   * @returns the id of the change; `rejected` tells it when the server refuses.
+   */
+  edit(id: string, text: string, options?: PostOptions): string;
+  /** Deletes a message: one's own, or anybody's for moderators. Its place stays. */
+  delete(id: string): string;
+  /** Reacts to a message with an emoji, or takes that back. */
+  react(id: string, reaction: string, on?: boolean): string;
+  /** Pins a message, or unpins it; for moderators. */
+  pin(id: string, on?: boolean): string;
+  /** Asks for what is missing, by {@link GapRow.after}, until nothing is. */
+  fillGap(after: number): void;
   /** Becomes a member, who may write. */
   join(): void;
   /** Ends the membership. */

@@ -102,7 +102,8 @@ impl Client {
         let is_exhausted = room.history.is_exhausted && history.what != What::Older;
         room.history = History { asked: Some(request_id), is_exhausted, ..history };
         room.bytes_out += bytes as u64;
-        self.outbox.room(id, RoomChange::Meta);
+        let is_gap = matches!(history.what, What::Gap(_));
+        self.outbox.room(id, if is_gap { RoomChange::Reset } else { RoomChange::Meta });
     }
 
     pub(super) fn take_history(&mut self, page: v1::HistoryPage) {
@@ -162,7 +163,8 @@ impl Client {
         let asked = self.rooms.iter().find(|(_, room)| room.history.asked == Some(request_id));
         let Some(id) = asked.map(|(id, _)| id.clone()) else { return false };
         self.room_mut(&id).history.asked = None;
-        self.outbox.room(&id, RoomChange::Meta);
+        // Also a gap is no longer shown as being filled.
+        self.outbox.room(&id, RoomChange::Reset);
         true
     }
 }

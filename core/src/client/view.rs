@@ -474,6 +474,9 @@ impl Client {
     /// How many messages a room has had, by the best that is known.
     pub(super) fn head(&self, id: &RoomId) -> u64 {
         let listed = self.list.rows.get(id).map_or(0, |row| row.messages);
+        // A message that mentions the user is there, whoever else has told of it.
+        let mentioned = self.followed(id).and_then(|known| known.mentions.last());
+        let listed = listed.max(mentioned.copied().unwrap_or(0));
         match self.rooms.get(id) {
             Some(room) if room.tier() == Tier::Active && room.synced == Synced::Ready => {
                 room.content.messages()

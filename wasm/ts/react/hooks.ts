@@ -19,7 +19,22 @@ export interface UseRoomOptions {
 /** A room, its messages, and what can be done in it. Methods keep their identity for the same room. */
 export interface UseRoom
   extends RoomSnapshot,
-    Pick<Room, "post" | "cancel" | "markRead" | "loadOlder" | "setDraft" | "join" | "leave" | "setTier"> {
+    Pick<
+      Room,
+      | "post"
+      | "cancel"
+      | "edit"
+      | "delete"
+      | "react"
+      | "pin"
+      | "fillGap"
+      | "markRead"
+      | "loadOlder"
+      | "setDraft"
+      | "join"
+      | "leave"
+      | "setTier"
+    > {
   /** Oldest first; those that are not sent yet stand at the end. */
   readonly messages: readonly MessageRow[];
 }
@@ -36,8 +51,10 @@ export function useRoom(id: string, { active = true }: UseRoomOptions = {}): Use
   const messages = useSyncExternalStore(room.messages.subscribe, room.messages.getSnapshot, nothing);
   useEffect(() => (active ? room.acquire() : undefined), [room, active]);
   return useMemo(() => {
-    const { post, cancel, markRead, loadOlder, setDraft, join, leave, setTier } = room;
-    return { ...view, messages, post, cancel, markRead, loadOlder, setDraft, join, leave, setTier };
+    const { post, cancel, edit, react, pin, fillGap, markRead, loadOlder, setDraft } = room;
+    const { join, leave, setTier } = room;
+    const commands = { post, cancel, edit, delete: room.delete, react, pin, fillGap, markRead, loadOlder };
+    return { ...view, messages, ...commands, setDraft, join, leave, setTier };
   }, [room, view, messages]);
 }
 

@@ -388,3 +388,25 @@ test("the address of a server leads to its socket", () => {
   expect(socketUrl("wss://chat.example/socket")).toBe("wss://chat.example/socket");
   expect(() => socketUrl("not an address")).toThrow();
 });
+
+test("reads a message again that was changed in its place, and keeps the other rows", async () => {
+  const { client, core } = fakeClient();
+  const room = client.room("a");
+  core.receive("a", "one", "two", "three");
+  await settled();
+  const before = room.messages.getSnapshot();
+  const told = vi.fn();
+  room.messages.subscribe(told);
+  room.edit("2-2", "better");
+  room.react("2-2", "👍");
+  await settled();
+  const after = room.messages.getSnapshot();
+  expect(after[1]).toMatchObject({ text: "better", edited: true, changing: true });
+  expect(after[1]?.reactions).toEqual([{ reaction: "👍", users: ["ada"], mine: true }]);
+  expect([after[0], after[2]]).toEqual([before[0], before[2]]);
+  expect(after[0]).toBe(before[0]);
+  expect(told).toHaveBeenCalled();
+  room.pin("2-1");
+  await settled();
+  expect(room.pins.getSnapshot().map(({ id }) => id)).toEqual(["2-1"]);
+});

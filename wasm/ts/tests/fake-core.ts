@@ -199,6 +199,27 @@ export class FakeCore implements Core {
   load_older(room: string, limit: number): void {
     this.calls.push(`load_older ${room} ${limit}`);
   }
+  fill_gap(room: string, after: number): void {
+    this.calls.push(`fill_gap ${room} ${after}`);
+  }
+  edit_message(room: string, id: string, text: string): string {
+    this.#amend(room, id, { text, edited: true, changing: true });
+    return "1-3";
+  }
+  delete_message(room: string, id: string): string {
+    this.#amend(room, id, { text: "", deleted: true, changing: true });
+    return "1-4";
+  }
+  react(room: string, id: string, reaction: string, removed: boolean): string {
+    const reactions = removed ? [] : [{ reaction, users: ["ada"], mine: true }];
+    this.#amend(room, id, { reactions, changing: true });
+    return "1-5";
+  }
+  pin(room: string, id: string, removed: boolean): string {
+    this.#amend(room, id, { pinned: !removed, changing: true });
+    this.#change(room, { pins: true });
+    return "1-6";
+  }
   set_draft(room: string, draft: string): void {
     const held = this.#room(room);
     held.view = { ...held.view, draft };
@@ -285,6 +306,17 @@ export class FakeCore implements Core {
     return structuredClone(this.#room(room).pending);
   }
 
+  pins(room: string): MessageRow[] {
+    return structuredClone(this.#room(room).confirmed.filter(({ pinned }) => pinned));
+  }
+
+  #amend(room: string, id: string, part: Partial<MessageRow>): void {
+    const held = this.#room(room);
+    held.confirmed = held.confirmed.map((row) => (row.id === id ? { ...row, ...part } : row));
+    const changed = held.confirmed.filter((row) => row.id === id).map(({ ordinal = 0 }) => ordinal);
+    this.#change(room, { changed });
+  }
+
   #room(id: string): FakeRoom {
     if (id.includes(" ")) throw { code: 1002, retryAfter: 0, reason: "" };
     const { error: _, ...view } = unknownRoom(id);
@@ -298,6 +330,8 @@ export class FakeCore implements Core {
       id,
       reset: false,
       messages: false,
+      changed: [],
+      pins: false,
       pending: false,
       members: false,
       scores: false,
@@ -325,6 +359,11 @@ export function message(part: Partial<MessageRow> & { id: string }): MessageRow 
     status: "sent",
     mine: false,
     cancellable: false,
+    edited: false,
+    deleted: false,
+    pinned: false,
+    changing: false,
+    reactions: [],
     ...part,
   };
 }

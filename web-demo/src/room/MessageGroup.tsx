@@ -1,8 +1,9 @@
 import type { MessageRow } from "enfilade";
-import { memo } from "react";
+import { memo, useState } from "react";
 import { clockTime, fullTime } from "../time";
 import { Avatar, hue } from "../ui/Avatar";
 import { Icon } from "../ui/Icon";
+import { MessageActions, MessageEditor, Reactions } from "./MessageActions";
 import { MessageText } from "./MessageText";
 import type { Person } from "./people";
 
@@ -60,18 +61,41 @@ const Message = memo(function Message({
   onCancel: (id: string) => void;
 }) {
   const { id, text, mentions, status, at, cancellable } = message;
+  const { edited, deleted, pinned, changing } = message;
   const toMe = mentions.includes(me) && !message.mine;
+  const [editing, setEditing] = useState(false);
   return (
     <div
       className={toMe ? "message to-me" : "message"}
       data-message={id}
       data-status={status}
+      data-changing={changing || undefined}
       title={fullTime(at)}
     >
-      <div className="bubble">
-        {toMe && <span className="visually-hidden">Mentions you: </span>}
-        <MessageText text={text} mentions={mentions} people={people} me={me} />
-      </div>
+      {editing ? (
+        <MessageEditor message={message} onDone={() => setEditing(false)} />
+      ) : (
+        <div className={deleted ? "bubble deleted" : "bubble"}>
+          {toMe && <span className="visually-hidden">Mentions you: </span>}
+          {deleted ? (
+            "Message deleted"
+          ) : (
+            <MessageText text={text} mentions={mentions} people={people} me={me} />
+          )}
+          {(edited || pinned || changing) && (
+            <span className="marks">
+              {edited && "edited"}
+              {edited && pinned && " · "}
+              {pinned && "pinned"}
+              {changing && <span className="visually-hidden"> (being saved)</span>}
+            </span>
+          )}
+        </div>
+      )}
+      <Reactions message={message} />
+      {status === "sent" && !deleted && !editing && (
+        <MessageActions message={message} onEdit={() => setEditing(true)} />
+      )}
       {(status === "queued" || status === "sending") && (
         <p className="pending">
           <Icon name="clock" />

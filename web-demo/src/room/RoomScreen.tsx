@@ -4,7 +4,9 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 import { session } from "../session";
 import { PHONE } from "../shell/viewport";
 import { Composer } from "./Composer";
+import { Commands, type MessageCommands } from "./commands";
 import { PeopleDialog } from "./PeopleDialog";
+import { Pins } from "./Pins";
 import { type Person, peopleOf } from "./people";
 import { RoomHeader } from "./RoomHeader";
 import { RoomFailed, RoomLoading, RoomQuiet } from "./RoomStates";
@@ -36,13 +38,17 @@ export function RoomScreen({
     else document.querySelector<HTMLElement>("#composer")?.focus();
   }, []);
 
-  const attempt = (action: () => void) => {
-    try {
-      action();
-    } catch (error) {
-      refuse(error);
-    }
-  };
+  const attempt = useCallback(
+    (action: () => void) => {
+      try {
+        action();
+      } catch (error) {
+        refuse(error);
+      }
+    },
+    [refuse],
+  );
+  const commands = useCommandsOf(room, members, me, attempt);
 
   return (
     <main className="room">
@@ -55,7 +61,10 @@ export function RoomScreen({
         onJoin={() => attempt(room.join)}
         onLeave={() => attempt(room.leave)}
       />
-      <RoomBody room={room} reading={reading} people={people} me={me} />
+      <Commands value={commands}>
+        <Pins id={id} />
+        <RoomBody room={room} reading={reading} people={people} me={me} />
+      </Commands>
       {room.synced !== "failed" && (
         <Composer
           room={room}
@@ -130,6 +139,27 @@ function useRefusals(id: string) {
     [add],
   );
   return { refusals, dismiss, refuse };
+}
+
+/** Stays the same while membership does, so that no message is rendered for it. */
+function useCommandsOf(
+  { edit, delete: remove, react, pin, joined }: UseRoom,
+  members: readonly MemberRow[],
+  me: string,
+  attempt: (action: () => void) => void,
+): MessageCommands {
+  const role = members.find(({ id }) => id === me)?.role ?? "member";
+  return useMemo(
+    () => ({
+      moderates: role !== "member",
+      joined,
+      edit: (id, text, mentions) => attempt(() => edit(id, text, { mentions })),
+      remove: (id) => attempt(() => remove(id)),
+      react: (id, reaction, on) => attempt(() => react(id, reaction, on)),
+      pin: (id, on) => attempt(() => pin(id, on)),
+    }),
+    [edit, remove, react, pin, joined, role, attempt],
+  );
 }
 
 function useMe(): string {

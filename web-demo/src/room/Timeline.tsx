@@ -24,7 +24,7 @@ export function Timeline({
   people: readonly Person[];
   me: string;
 }) {
-  const { messages, hasOlder, loadOlder, cancel, synced, unread, markRead } = room;
+  const { messages, hasOlder, loadOlder, fillGap, cancel, synced, unread, markRead } = room;
   const { readUpTo, looking, forget } = reading;
   const now = useNow();
   const asked = useRef(-1);
@@ -70,7 +70,15 @@ export function Timeline({
           )}
           <ol className="groups">
             {items.map((item) => (
-              <Item key={item.key} item={item} now={now} people={people} me={me} onCancel={onCancel} />
+              <Item
+                key={item.key}
+                item={item}
+                now={now}
+                people={people}
+                me={me}
+                onCancel={onCancel}
+                onFill={fillGap}
+              />
             ))}
           </ol>
         </div>
@@ -88,6 +96,7 @@ export function Timeline({
 function Item({
   item,
   now,
+  onFill,
   ...rest
 }: {
   item: TimelineItem;
@@ -95,6 +104,7 @@ function Item({
   people: readonly Person[];
   me: string;
   onCancel: (id: string) => void;
+  onFill: (after: number) => void;
 }) {
   switch (item.kind) {
     case "day":
@@ -109,6 +119,25 @@ function Item({
           <span>New</span>
         </li>
       );
+    case "gap": {
+      const { after, missing, loading, fillable } = item.gap;
+      const what = `${missing} ${missing === 1 ? "message is" : "messages are"} missing here`;
+      return (
+        <li className="gap-row">
+          <span>{what}</span>
+          {fillable && (
+            <button
+              type="button"
+              className="button small"
+              aria-disabled={loading}
+              onClick={() => !loading && onFill(after)}
+            >
+              {loading ? "Loading…" : "Load"}
+            </button>
+          )}
+        </li>
+      );
+    }
     case "group":
       return <MessageGroup messages={item.messages} {...rest} />;
   }

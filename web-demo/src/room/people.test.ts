@@ -56,6 +56,11 @@ it("lists everybody once, those who are here first", () => {
         status: "sent",
         mine: false,
         cancellable: false,
+        edited: false,
+        deleted: false,
+        pinned: false,
+        changing: false,
+        reactions: [],
       },
     ],
   );

@@ -19,6 +19,11 @@ function message(ordinal: number, author: string, at: number): MessageRow {
     status: "sent",
     mine,
     cancellable: false,
+    edited: false,
+    deleted: false,
+    pinned: false,
+    changing: false,
+    reactions: [],
   };
 }
 

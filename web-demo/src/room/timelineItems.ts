@@ -1,10 +1,11 @@
-import type { MessageRow } from "enfilade";
+import type { GapRow, MessageRow } from "enfilade";
 import { sameDay } from "../time";
 
 /** What stands in a timeline, from the oldest to the newest. */
 export type TimelineItem =
   | { kind: "day"; key: string; at: number }
   | { kind: "unread"; key: string }
+  | { kind: "gap"; key: string; gap: GapRow }
   | { kind: "group"; key: string; messages: readonly MessageRow[] };
 
 /** Messages of one author this close together stand under one name. */
@@ -23,7 +24,8 @@ export function timelineItems(
   for (const message of messages) {
     const newDay = !previous || !sameDay(previous.at, message.at);
     const divide = !divided && isUnread(message, readUpTo);
-    if (newDay || divide || !previous || !belongsTo(previous, message)) group = [];
+    if (newDay || divide || message.gap || !previous || !belongsTo(previous, message)) group = [];
+    if (message.gap) items.push({ kind: "gap", key: `gap ${message.gap.after}`, gap: message.gap });
     if (newDay) items.push({ kind: "day", key: `day ${message.id}`, at: message.at });
     if (divide) {
       items.push({ kind: "unread", key: "unread" });

@@ -11,6 +11,7 @@ mod rooms;
 mod signals;
 mod sync;
 mod tiers;
+mod timeline;
 mod together;
 mod warm;
 
