@@ -11,7 +11,7 @@ use crate::input::{from_long, to_long};
 use crate::output::Refused;
 use crate::people::{Contact, Scores};
 use crate::view::{Connection, Member, Message, PendingOp, Room, RoomRow};
-use crate::{FfiError, Input, Notification, Signal, Step};
+use crate::{FfiError, Input, Notification, OpId, Signal, Step};
 
 /// What the app sets.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -87,7 +87,17 @@ impl EnfiladeClient {
         let Some(view) = core.client().room(&room) else { return Ok(Vec::new()) };
         let end = from_long(from).saturating_add(from_long(count)).min(view.message_count() as u64);
         let places = from_long(from)..end;
-        Ok(places.filter_map(|at| view.message(at as usize)).map(Into::into).collect())
+        let shown = |at: usize| Some(Message::shown(&view.shown(at)?, view.gap_before(at)));
+        Ok(places.filter_map(|at| shown(at as usize)).collect())
+    }
+
+    /// Pinned messages of an Active room, oldest pin first. One that lies beyond what is held may have the ordinal 0
+    /// and no text.
+    pub fn pins(&self, room: String) -> Result<Vec<Message>, FfiError> {
+        let room = RoomId::new(&room)?;
+        let core = self.lock()?;
+        let pins = core.client().room(&room).into_iter().flat_map(|view| view.pins());
+        Ok(pins.map(|pin| Message::shown(&pin, None)).collect())
     }
 
     /// Operations of the room that are not confirmed, oldest first.
@@ -181,6 +191,25 @@ fn parse(input: Input) -> Result<Option<client::Input>, FfiError> {
         Input::LoadOlder { room, limit } => {
             Core::LoadOlder(RoomId::new(&room)?, u32::try_from(limit).unwrap_or(0))
         }
+        Input::EditMessage { room, message, text, mentions } => {
+            let message_id = named(message)?;
+            let edit = v1::EditMessage { message_id, message_seq: 0, text, mentions };
+            Core::Amend(RoomId::new(&room)?, Body::EditMessage(edit))
+        }
+        Input::DeleteMessage { room, message } => {
+            let delete = v1::DeleteMessage { message_id: named(message)?, message_seq: 0 };
+            Core::Amend(RoomId::new(&room)?, Body::DeleteMessage(delete))
+        }
+        Input::React { room, message, reaction, removed } => {
+            let message_id = named(message)?;
+            let react = v1::React { message_id, message_seq: 0, reaction, removed };
+            Core::Amend(RoomId::new(&room)?, Body::React(react))
+        }
+        Input::Pin { room, message, removed } => {
+            let pin = v1::Pin { message_id: named(message)?, message_seq: 0, removed };
+            Core::Amend(RoomId::new(&room)?, Body::Pin(pin))
+        }
+        Input::FillGap { room, after } => Core::FillGap(RoomId::new(&room)?, from_long(after)),
         Input::Signal { room, class, kind, key, payload } => {
             Core::Signal { room: RoomId::new(&room)?, class: class.into(), kind, key, payload }
         }
@@ -194,6 +223,11 @@ fn parse(input: Input) -> Result<Option<client::Input>, FfiError> {
 
 /// The close code of connections that have none.
 const ABNORMAL: u16 = 1006;
+
+/// How an operation names a message.
+fn named(message: OpId) -> Result<Option<v1::OpId>, FfiError> {
+    Ok(Some(enfilade_core::OpId::try_from(message)?.wire()))
+}
 
 #[cfg(test)]
 mod tests {

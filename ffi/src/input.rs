@@ -185,6 +185,51 @@ pub enum Input {
         /// Which.
         op_id: OpId,
     },
+    /// Give a message another text: one's own, or anybody's for moderators.
+    EditMessage {
+        /// Where.
+        room: String,
+        /// Which.
+        message: OpId,
+        /// What it says from then on.
+        text: String,
+        /// Ids of the users that it mentions.
+        mentions: Vec<String>,
+    },
+    /// Delete a message; its place stays.
+    DeleteMessage {
+        /// Where.
+        room: String,
+        /// Which.
+        message: OpId,
+    },
+    /// React to a message, or take that back.
+    React {
+        /// Where.
+        room: String,
+        /// To which.
+        message: OpId,
+        /// An emoji, or the name of one in `:colons:`.
+        reaction: String,
+        /// Whether it is taken back.
+        removed: bool,
+    },
+    /// Pin a message, or unpin it; for moderators.
+    Pin {
+        /// Where.
+        room: String,
+        /// Which.
+        message: OpId,
+        /// Whether it is unpinned.
+        removed: bool,
+    },
+    /// Ask for the messages that are missing between two that are held.
+    FillGap {
+        /// Of which room.
+        room: String,
+        /// `gap_after` of the message behind them.
+        after: i64,
+    },
     /// Ask for messages before the oldest that is held.
     LoadOlder {
         /// Of which room.

@@ -194,6 +194,29 @@ pub struct Message {
     pub mentions: Vec<String>,
     /// The message that it answers.
     pub reply_to: Option<OpId>,
+    /// When its text was last replaced, in milliseconds since 1970; 0 when it never was.
+    pub edited_at: i64,
+    /// Whether only its place is left.
+    pub deleted: bool,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// In the order of their first use.
+    pub reactions: Vec<Reaction>,
+    /// Whether something about it was changed here that is not confirmed yet. It is shown as it will be.
+    pub is_changing: bool,
+    /// How many messages are missing between it and the one before; 0 when none are.
+    pub missing_before: i64,
+    /// What `FillGap` takes to ask for them.
+    pub gap_after: i64,
+}
+
+/// Who has reacted to a message in one way.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Reaction {
+    /// An emoji, or the name of one in `:colons:`.
+    pub reaction: String,
+    /// User ids, ascending.
+    pub users: Vec<String>,
 }
 
 /// An operation of this client that the log has not confirmed.
@@ -379,6 +402,31 @@ impl From<&v1::Message> for Message {
             text: message.text.clone(),
             mentions: message.mentions.clone(),
             reply_to: message.reply_to.as_ref().map(OpId::from),
+            edited_at: to_long(message.edited_at),
+            deleted: message.deleted,
+            pinned: message.pinned,
+            reactions: message.reactions.iter().map(Into::into).collect(),
+            is_changing: false,
+            missing_before: 0,
+            gap_after: 0,
+        }
+    }
+}
+
+impl From<&v1::Reaction> for Reaction {
+    fn from(given: &v1::Reaction) -> Self {
+        Reaction { reaction: given.reaction.clone(), users: given.users.clone() }
+    }
+}
+
+impl Message {
+    /// A row of the timeline.
+    pub(crate) fn shown(shown: &client::Shown<'_>, gap: Option<client::Gap>) -> Message {
+        Message {
+            is_changing: shown.is_pending,
+            missing_before: gap.map_or(0, |gap| to_long(gap.missing)),
+            gap_after: gap.map_or(0, |gap| to_long(gap.after)),
+            ..Message::from(&*shown.message)
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The fold: a room's log in, its state out.
+#![doc = include_str!("../docs/timeline.md")]
 
 mod access;
 mod amend;

@@ -153,6 +153,42 @@ class Enfilade(
      * (`inbox:` and the user's id) friends and status.
      */
     suspend fun submit(room: String, operation: ByteArray): OpId = operation(Input.Submit(room, operation))
+    /** Gives a message another text: one's own, or anybody's for moderators. It is shown at once. */
+    suspend fun editMessage(
+        room: String,
+        message: OpId,
+        text: String,
+        mentions: List<String> = emptyList(),
+    ): OpId = operation(Input.EditMessage(room, message, text, mentions))
+
+    /** Deletes a message; its place stays. */
+    suspend fun deleteMessage(
+        room: String,
+        message: OpId,
+    ): OpId = operation(Input.DeleteMessage(room, message))
+
+    /** Reacts to a message, or takes that back. */
+    suspend fun react(
+        room: String,
+        message: OpId,
+        reaction: String,
+        removed: Boolean = false,
+    ): OpId = operation(Input.React(room, message, reaction, removed))
+
+    /** Pins a message, or unpins it; for moderators. */
+    suspend fun pin(
+        room: String,
+        message: OpId,
+        removed: Boolean = false,
+    ): OpId = operation(Input.Pin(room, message, removed))
+
+    /** Asks for the messages that are missing before one that says so, by its `gapAfter`. */
+    suspend fun fillGap(
+        room: String,
+        after: Long,
+    ) {
+        command(Input.FillGap(room, after))
+    }
 
     /** Takes back an operation that was never sent. */
     suspend fun cancel(id: OpId) {

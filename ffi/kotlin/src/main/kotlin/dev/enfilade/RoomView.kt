@@ -13,6 +13,8 @@ data class RoomSnapshot(
     val messages: List<Message>,
     /** What this client has made and the server has not confirmed, oldest first. It stands after the messages. */
     val pending: List<PendingOp>,
+    /** Pinned messages, oldest pin first. */
+    val pins: List<Message> = emptyList(),
 )
 
 /** Follows one room by replaying its changes, so that a new message costs one message, however long the room is. */
@@ -26,7 +28,7 @@ internal class RoomView(
 
     fun readAll() {
         val room = core.room(id) ?: return
-        snapshots.value = RoomSnapshot(room, allMessages(room), core.pending(id))
+        snapshots.value = RoomSnapshot(room, allMessages(room), core.pending(id), core.pins(id))
     }
 
     fun update(changes: List<RoomChange>) {
@@ -34,7 +36,8 @@ internal class RoomView(
         if (changes.any { it is RoomChange.Reset || it is RoomChange.Prepended }) return readAll()
         val room = core.room(id) ?: return
         val pending = if (changes.any { it is RoomChange.Pending }) core.pending(id) else before.pending
-        snapshots.value = RoomSnapshot(room, replay(before.messages, room, changes), pending)
+        val pins = if (changes.any { it is RoomChange.Pins }) core.pins(id) else before.pins
+        snapshots.value = RoomSnapshot(room, reread(replay(before.messages, room, changes), changes), pending, pins)
     }
 
     private fun replay(
@@ -50,6 +53,18 @@ internal class RoomView(
         val from = maxOf(0, room.messageCount - added)
         val last = kept.lastOrNull()?.ordinal ?: 0
         return kept + core.messages(id, from, added.toLong()).filter { it.ordinal > last }
+    }
+
+    /** Reads messages again that were changed in their places. Without a gap, a place follows from the ordinal. */
+    private fun reread(
+        messages: List<Message>,
+        changes: List<RoomChange>,
+    ): List<Message> {
+        val changed = changes.mapNotNull { (it as? RoomChange.MessageChanged)?.ordinal }.toSet()
+        if (changed.isEmpty()) return messages
+        return messages.mapIndexed { place, message ->
+            if (message.ordinal in changed) core.messages(id, place.toLong(), 1).firstOrNull() ?: message else message
+        }
     }
 
     private fun allMessages(room: Room): List<Message> = core.messages(id, 0, room.messageCount)
