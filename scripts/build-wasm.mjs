@@ -14,6 +14,12 @@ const LIMIT_BYTES = 215_000;
 const TARGET = "wasm32-unknown-unknown";
 const OUT = "wasm/dist/bindgen";
 const NAME = "enfilade_wasm";
+const TESTING = "enfilade_testing";
+/** What every page loads, and what is loaded when it is asked for. */
+const FILES = [
+  { crate: "enfilade-wasm", name: NAME },
+  { crate: "enfilade-wasm-testing", name: TESTING },
+];
 
 /** What the compiler uses and every browser since 2022 has. */
 const FEATURES = [
@@ -42,15 +48,26 @@ const PASSES = [
 /** The WASM as compiled, whose functions still have names: what `npm run size` reads. */
 export const namedWasm = join(root, ".cache/wasm/named.wasm");
 
-export const wasmOutputs = [`${OUT}/${NAME}_bg.wasm`, `${OUT}/${NAME}.js`];
+const madeOf = (name) => [`${OUT}/${name}_bg.wasm`, `${OUT}/${name}.js`];
+
+export const wasmOutputs = FILES.flatMap(({ name }) => madeOf(name));
 
 /** Builds by `run`, and returns the size as a note. */
 export async function buildWasm(run) {
-  await run("cargo", ["build", "--locked", "-p", "enfilade-wasm", "--profile", "wasm", "--target", TARGET]);
+  const crates = FILES.flatMap(({ crate }) => ["-p", crate]);
+  await run("cargo", ["build", "--locked", ...crates, "--profile", "wasm", "--target", TARGET]);
   await buildTools(run);
   // What an earlier version made would be packed with what this one makes.
   rmSync(join(root, "wasm/dist"), { recursive: true, force: true });
-  const compiled = join(targetDir, TARGET, "wasm", `${NAME}.wasm`);
+  for (const { crate, name } of FILES) {
+    await bind(run, join(targetDir, TARGET, "wasm", `${crate.replaceAll("-", "_")}.wasm`), name);
+  }
+  await run("npm", ["run", "build", "-w", "enfilade"]);
+  return checkSize();
+}
+
+/** Makes a WASM file and its glue of what was compiled. */
+async function bind(run, compiled, name) {
   await run(join(targetDir, "debug/bindgen"), [
     compiled,
     "--target",
@@ -60,16 +77,16 @@ export async function buildWasm(run) {
     "--out-dir",
     OUT,
     "--out-name",
-    NAME,
+    name,
   ]);
-  const wasm = join(OUT, `${NAME}_bg.wasm`);
-  mkdirSync(dirname(namedWasm), { recursive: true });
-  copyFileSync(join(root, wasm), namedWasm);
+  const wasm = join(OUT, `${name}_bg.wasm`);
+  if (name === NAME) {
+    mkdirSync(dirname(namedWasm), { recursive: true });
+    copyFileSync(join(root, wasm), namedWasm);
+  }
   await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, ...PASSES, ...FEATURES, "-o", wasm]);
-  const glue = join(OUT, `${NAME}.js`);
+  const glue = join(OUT, `${name}.js`);
   await run("node", ["node_modules/rolldown/bin/cli.mjs", glue, "--minify", "--format", "esm", "-o", glue]);
-  await run("npm", ["run", "build", "-w", "enfilade"]);
-  return checkSize();
 }
 
 /** Builds `bindgen` and `bindgen-test-runner`. With the features of the whole workspace, as the tests share them. */
@@ -86,9 +103,13 @@ export async function buildTools(run) {
 }
 
 function checkSize() {
-  const sizes = wasmOutputs.map((path) => gzipSync(readFileSync(join(root, path)), { level: 9 }).length);
-  const total = sizes[0] + sizes[1];
-  const text = `${thousands(total)} bytes gzip: WASM ${thousands(sizes[0])}, glue ${thousands(sizes[1])}`;
+  const sizeOf = (path) => gzipSync(readFileSync(join(root, path)), { level: 9 }).length;
+  const [wasm, glue] = madeOf(NAME).map(sizeOf);
+  const [testing, testingGlue] = madeOf(TESTING).map(sizeOf);
+  const total = wasm + glue;
+  const text =
+    `${thousands(total)} bytes gzip: WASM ${thousands(wasm)}, glue ${thousands(glue)}; ` +
+    `for testing ${thousands(testing + testingGlue)} more`;
   if (total > LIMIT_BYTES) {
     throw new Failure(
       `${text}; the limit is ${thousands(LIMIT_BYTES)}`,

@@ -32,7 +32,8 @@ async function load(source: InitSource | undefined): Promise<void> {
   ready = true;
 }
 
-async function open(from: string | URL): Promise<Response | BufferSource> {
+/** What can be compiled, from an address. */
+export async function open(from: string | URL): Promise<Response | BufferSource> {
   const url = String(from);
   if (url.startsWith("file:")) {
     // Node can't fetch its own files. Bundlers are told to leave the import alone: it never runs in a browser.

@@ -3,10 +3,12 @@
 mod host;
 mod log;
 mod server;
+mod simulation;
 
 pub use host::Host;
 pub use log::Made;
 pub use server::{Output, Server};
+pub use simulation::Simulation;
 
 /// Connections that a server in the process takes: tabs and players of one device.
 pub const CONNECTIONS: usize = 64;

@@ -11,7 +11,7 @@ use crate::authority::{
     Identity, Loaded, RoomRequest,
 };
 use crate::v1::server_frame::Body as Frame;
-use crate::{ClientId, Code, Millis, Position, Rng, RoomId, Tier, UserId, limits, policy, v1, wire};
+use crate::{ClientId, Code, Digest, Millis, Position, Rng, RoomId, Tier, UserId, limits, policy, v1, wire};
 
 /// What the host does for the server, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,6 +169,11 @@ impl Server {
     /// Where a room's log ends.
     pub fn head(&self, room: &RoomId) -> Option<Position> {
         Some(self.rooms.get(room)?.log.head())
+    }
+
+    /// The digest of a room's state, by which a replica at the same position can be compared with it.
+    pub fn digest(&self, room: &RoomId) -> Option<Digest> {
+        Some(self.rooms.get(room)?.authority.state().digest())
     }
 
     /// What a client has made in a room, in order: to be [taken over](crate::client::Client::resubmit) into another

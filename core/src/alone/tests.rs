@@ -429,3 +429,35 @@ fn equal_seeds_and_inputs_give_equal_bytes() {
     let trace = |(mut world, _): (World, RoomId)| world.people[0].session.trace();
     assert_eq!(trace(busy()), trace(busy()));
 }
+
+#[test]
+fn a_simulation_ends_well_whatever_breaks_on_the_way_and_repeats_by_its_seed() {
+    let run = |seed: u64| {
+        let mut world = Simulation::new(seed, 3);
+        let room = RoomId::new("lobby").unwrap();
+        let create = v1::CreateRoom { name: "Lobby".into(), ..Default::default() };
+        world.tell(0, Input::Submit(room.clone(), Body::CreateRoom(create))).unwrap();
+        world.pass(2_000);
+        for client in 0..3 {
+            world.tell(client, Input::Acquire(room.clone())).unwrap();
+            let _ = world.tell(client, Input::Submit(room.clone(), Body::Join(v1::Join {})));
+        }
+        for round in 0..12_usize {
+            let text = alloc::format!("round {round}");
+            let _ = world.tell(round % 3, Input::Submit(room.clone(), op::post(text)));
+            world.pass(70);
+            world.cut((round * 7 + 1) % 3);
+            world.pass(900);
+        }
+        world.pass(120_000);
+        assert_eq!(world.wrong(), [] as [String; 0]);
+        let view = world.client(2).unwrap().room(&room).unwrap();
+        let texts = (0..view.message_count()).filter_map(|at| view.message(at));
+        (texts.map(|message| (message.text.clone(), message.at)).collect::<Vec<_>>(), view.digest())
+    };
+    for seed in 0..20 {
+        let (texts, digest) = run(seed);
+        assert_eq!(texts.len(), 12, "seed {seed}: {texts:?}");
+        assert_eq!((texts, digest), run(seed), "seed {seed}");
+    }
+}

@@ -170,6 +170,11 @@ impl Replay<'_> {
         &self.client
     }
 
+    /// The client as it is, for whoever goes on with it.
+    pub fn into_client(self) -> Client {
+        self.client
+    }
+
     /// Does the next step. `None` at the end.
     ///
     /// # Errors
