@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-conformance", &["enfilade-core"]),
     ("enfilade-server", &["enfilade-core", "enfilade-proto"]),
     ("enfilade-peers", &["enfilade-proto"]),
+    ("enfilade-merge", &["enfilade-core"]),
     ("enfilade-studies", &["enfilade-core"]),
     ("enfilade-wasm-bindgen", &[]),
     ("enfilade-uniffi-bindgen", &[]),

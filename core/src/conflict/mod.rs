@@ -1,9 +1,11 @@
 #![doc = include_str!("../docs/merge.md")]
 
+mod encoded;
 mod map;
 mod timeline;
 mod vector;
 
+pub use encoded::Encoded;
 pub use map::{Person, maps, people, rooms};
 pub use timeline::{Merged, Stamp, Stamped, timelines};
 pub use vector::{Causality, VersionVector};

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use core::slice;
 
 use proptest::prelude::*;
+use prost::Message as _;
 
 use super::*;
-use crate::v1;
+use crate::{Code, v1};
 
 fn message(client: u64, counter: u64, seq: u64, at: u64) -> v1::Message {
     let id = Some(v1::OpId { client, counter });
@@ -193,7 +194,41 @@ fn any_map() -> impl Strategy<Value = Vec<v1::Element>> {
     })
 }
 
+#[test]
+fn what_is_stored_merges_as_what_was_read() {
+    let snapshot = |messages: &[v1::Message]| {
+        let info = Some(v1::RoomInfo { name: "Lobby".into(), ..Default::default() });
+        v1::RoomSnapshot { timeline: messages.to_vec(), info, messages: 9, ..Default::default() }
+            .encode_to_vec()
+    };
+    let a = [message(1, 1, 4, 40), v1::Message { changed_seq: 9, pinned: true, ..message(1, 2, 5, 50) }];
+    let b = [message(1, 2, 5, 50), message(2, 1, 6, 60)];
+    let (stored_a, stored_b) = (snapshot(&a), snapshot(&b));
+    let stored =
+        timelines(vec![Encoded::timeline(&stored_b).unwrap(), Encoded::timeline(&stored_a).unwrap()]);
+    let read: Vec<_> = stored.messages.iter().map(|message| message.message().unwrap()).collect();
+    assert_eq!(read, timelines(vec![a.to_vec(), b.to_vec()]).messages);
+    assert_eq!(Encoded::timeline(&stored_a[..stored_a.len() - 1]), Err(Code::Malformed));
+}
+
 proptest! {
+    #[test]
+    fn the_stamp_of_what_is_stored_is_that_of_what_is_read(snapshot in crate::wire::arbitrary::frame::<v1::RoomSnapshot>()) {
+        let bytes = snapshot.encode_to_vec();
+        let stored = Encoded::timeline(&bytes).unwrap();
+        let stamps: Vec<_> = stored.iter().map(Stamped::stamp).collect();
+        prop_assert_eq!(stamps, snapshot.timeline.iter().map(Stamped::stamp).collect::<Vec<_>>());
+        prop_assert!(stored.iter().zip(&snapshot.timeline).all(|(stored, read)| stored.message().as_ref() == Ok(read)));
+    }
+
+    #[test]
+    fn no_bytes_make_reading_stamps_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(stored) = Encoded::timeline(&bytes) {
+            stored.iter().for_each(|message| drop(message.message()));
+            timelines(vec![stored]);
+        }
+    }
+
     #[test]
     fn merging_timelines_is_commutative_associative_and_idempotent(
         a in any_stretch(), b in any_stretch(), c in any_stretch(),

@@ -62,7 +62,9 @@ pub struct Merged<T> {
 /// assert_eq!((ordinals, merged.gaps), (vec![1, 2, 7, 8], vec![2]));
 /// ```
 pub fn timelines<T: Stamped>(stretches: Vec<Vec<T>>) -> Merged<T> {
-    let all: Vec<T> = stretches.into_iter().flatten().collect();
+    let mut stretches = stretches.into_iter();
+    let mut all: Vec<T> = stretches.next().unwrap_or_default();
+    stretches.for_each(|stretch| all.extend(stretch));
     let mut stamps: Vec<(Stamp, u32)> = Vec::with_capacity(all.len());
     let mut table = Table::new(all.len());
     for (index, message) in all.iter().enumerate() {
@@ -88,7 +90,8 @@ pub fn timelines<T: Stamped>(stretches: Vec<Vec<T>>) -> Merged<T> {
     stamps.sort_by_key(|(stamp, _)| order(stamp));
     let gaps = gaps(&stamps);
     let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
-    let messages = stamps.iter().filter_map(|(_, index)| all.get_mut(*index as usize)?.take()).collect();
+    let mut messages = Vec::with_capacity(stamps.len());
+    messages.extend(stamps.iter().filter_map(|(_, index)| all.get_mut(*index as usize)?.take()));
     Merged { messages, gaps }
 }
 

@@ -87,7 +87,11 @@ impl Conflicts {
         }
     }
 
+    /// Of a type that this version does not know nothing is kept.
     pub(super) fn set_rule(&mut self, set: v1::SetConflictMode, digest: &mut Digest) {
+        if set.conflict_type() == v1::ConflictType::Unspecified {
+            return;
+        }
         let rule = v1::ConflictRule {
             conflict_type: set.conflict_type,
             mode: set.mode,

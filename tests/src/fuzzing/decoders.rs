@@ -1,5 +1,6 @@
 //! The decoders: they take anything or refuse it with a code, and what they have taken survives its own bytes.
 
+use enfilade_core::conflict::{Encoded, Stamped, timelines};
 use enfilade_core::limits::FRAME_BYTES;
 use enfilade_core::state::{SnapshotFor, compress, decompress};
 use enfilade_core::wire::{binary, json};
@@ -101,7 +102,11 @@ pub(super) fn packed_snapshot(bytes: &[u8]) {
 
 /// A snapshot that came from a server or out of a store.
 pub(super) fn snapshot(bytes: &[u8]) {
+    let stored = Encoded::timeline(bytes);
     let Ok(wire) = v1::RoomSnapshot::decode(bytes) else { return };
+    let stamps = stored.map(|stored| stored.iter().map(Stamped::stamp).collect::<Vec<_>>());
+    assert_eq!(stamps, Ok(wire.timeline.iter().map(Stamped::stamp).collect()));
+    timelines(vec![wire.timeline.clone(), wire.timeline.clone()]);
     for id in [room(), inbox()] {
         for with_windows in [true, false] {
             if let Ok(mut state) = RoomState::restore(id.clone(), wire.clone(), with_windows) {
