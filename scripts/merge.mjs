@@ -2,7 +2,7 @@
 // over JSON, and by ywasm. Prints medians and the ratios of the rounds. `npm run merge -- 60` does 60 rounds.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -38,7 +38,17 @@ try {
       join(targetDir, target, "wasm/enfilade_merge.wasm"),
       ...["--target", "nodejs", "--no-typescript", "--out-dir", bindgen, "--out-name", "merge"],
     ]);
-    await run("npm", ["install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", `ywasm@${YWASM}`]);
+    // The glue is of the older kind, whatever the folders above say.
+    writeFileSync(join(bindgen, "package.json"), '{ "type": "commonjs" }');
+    await run("npm", [
+      "install",
+      "--prefix",
+      folder,
+      "--no-save",
+      "--no-audit",
+      "--no-fund",
+      `ywasm@${YWASM}`,
+    ]);
     await run(binary, ["make", folder]);
   });
 } catch (error) {
@@ -48,7 +58,7 @@ try {
 
 const require = createRequire(pathToFileURL(join(folder, "index.js")));
 const { Timeline, merge_stored, order_stored } = require("./bindgen/merge.js");
-const { YArray, YDoc, applyUpdate, encodeStateAsUpdate } = require("ywasm");
+const { YDoc, applyUpdate, encodeStateAsUpdate } = require("ywasm");
 
 const native = spawn(binary, ["serve", folder], { stdio: ["pipe", "pipe", "inherit"] });
 const answers = createInterface({ input: native.stdout })[Symbol.asyncIterator]();
@@ -123,7 +133,13 @@ for (const name of CASES) {
   ];
   const isOne = orders.every((order) => same(order, orders[0]));
   const documents = [mergeByYwasm(...updates), mergeByYwasm(...updates.toReversed())];
-  const [one, other] = documents.map((document) => document.getArray("messages").toJson());
+  const [one, other] = documents.map((document) =>
+    // Keys of a map have no order there, so ids are compared.
+    document
+      .getArray("messages")
+      .toJson()
+      .map(({ id }) => [id.client, id.counter]),
+  );
 
   const contestants = {
     native: async () => Number(await ask(`stored ${name}`)) / 1e6,
@@ -150,16 +166,22 @@ for (const name of CASES) {
     ["native, all decoded / ywasm", ratio("native, all decoded", "ywasm")],
     ["WASM, all decoded / JS Map", ratio("wasm, all decoded", "map")],
   ];
-  console.log(`\n${name}: ${orders[0].length / 2} messages, ${a.length + b.length} bytes of protobuf,` +
-    ` ${jsonA.length + jsonB.length} of JSON, ${updates[0].length + updates[1].length} of Yjs updates`);
-  console.log(names.map((contestant) => `${contestant} ${median(times[contestant]).toFixed(2)} ms`).join(", "));
+  console.log(
+    `\n${name}: ${orders[0].length / 2} messages, ${a.length + b.length} bytes of protobuf,` +
+      ` ${jsonA.length + jsonB.length} of JSON, ${updates[0].length + updates[1].length} of Yjs updates`,
+  );
+  console.log(
+    names.map((contestant) => `${contestant} ${median(times[contestant]).toFixed(2)} ms`).join(", "),
+  );
   for (const [what, value, gate] of ratios) {
     const verdict = gate && (value <= gate ? ` (at most ${gate}: met)` : ` (at most ${gate}: MISSED)`);
     failed ||= value > gate;
     console.log(`  ${what}: ${value.toFixed(3)}${verdict ?? ""}`);
   }
   console.log(`  one order, native, in WASM from both sides and by the Map: ${isOne ? "yes" : "NO"}`);
-  console.log(`  ywasm has one order from both sides: ${same(one, other) ? "yes" : "no"} (${one.length} messages)`);
+  console.log(
+    `  ywasm has one order from both sides: ${same(one, other) ? "yes" : "no"} (${one.length} messages)`,
+  );
   failed ||= !isOne;
 }
 native.stdin.end();

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use prost::Message as _;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
 
 use super::{Stamp, Stamped};
 use crate::{Code, v1};
@@ -36,12 +36,12 @@ impl<'a> Encoded<'a> {
     /// [`Code::Malformed`] for what is no snapshot, as far as stamps are concerned.
     pub fn timeline(snapshot: &'a [u8]) -> Result<Vec<Encoded<'a>>, Code> {
         let mut timeline = Vec::new();
-        fields(snapshot, |tag, field| {
-            if let (tag::TIMELINE, Field::Bytes(bytes)) = (tag, field) {
+        let mut rest = snapshot;
+        while !rest.is_empty() {
+            if let (tag::TIMELINE, Field::Bytes(bytes)) = next_field(&mut rest)? {
                 timeline.push(Encoded { stamp: stamp(bytes)?, bytes });
             }
-            Ok(())
-        })?;
+        }
         Ok(timeline)
     }
 
@@ -64,56 +64,68 @@ impl Stamped for Encoded<'_> {
     }
 }
 
+/// A field's value, as far as it matters here.
 enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
+    Other,
 }
 
 fn stamp(message: &[u8]) -> Result<Stamp, Code> {
     let mut stamp = Stamp::default();
-    fields(message, |tag, field| {
-        match (tag, field) {
-            (tag::ID, Field::Bytes(id)) => fields(id, |tag, field| {
-                match (tag, field) {
-                    (tag::CLIENT, Field::Number(client)) => stamp.id.0 = client,
-                    (tag::COUNTER, Field::Number(counter)) => stamp.id.1 = counter,
-                    _ => {}
+    let mut rest = message;
+    while !rest.is_empty() {
+        match next_field(&mut rest)? {
+            (tag::ID, Field::Bytes(mut id)) => {
+                while !id.is_empty() {
+                    match next_field(&mut id)? {
+                        (tag::CLIENT, Field::Number(client)) => stamp.id.0 = client,
+                        (tag::COUNTER, Field::Number(counter)) => stamp.id.1 = counter,
+                        _ => {}
+                    }
                 }
-                Ok(())
-            })?,
+            }
             (tag::SEQ, Field::Number(seq)) => stamp.seq = seq,
             (tag::ORDINAL, Field::Number(ordinal)) => stamp.ordinal = ordinal,
             (tag::AT, Field::Number(at)) => stamp.at = at,
             (tag::CHANGED_SEQ, Field::Number(seq)) => stamp.changed_seq = seq,
             _ => {}
         }
-        Ok(())
-    })?;
+    }
     Ok(stamp)
 }
 
-/// Hands out the numbers and the bytes of a message, one after the other.
-fn fields<'a>(
-    message: &'a [u8],
-    mut each: impl FnMut(u32, Field<'a>) -> Result<(), Code>,
-) -> Result<(), Code> {
-    let mut rest = message;
-    while !rest.is_empty() {
-        let (tag, wire_type) = decode_key(&mut rest).map_err(|_| Code::Malformed)?;
-        match wire_type {
-            WireType::Varint => {
-                each(tag, Field::Number(decode_varint(&mut rest).map_err(|_| Code::Malformed)?))?;
-            }
-            WireType::LengthDelimited => {
-                let length = decode_varint(&mut rest).map_err(|_| Code::Malformed)?;
-                let length = usize::try_from(length).map_err(|_| Code::Malformed)?;
-                let (bytes, behind) = rest.split_at_checked(length).ok_or(Code::Malformed)?;
-                each(tag, Field::Bytes(bytes))?;
-                rest = behind;
-            }
-            _ => skip_field(wire_type, tag, &mut rest, DecodeContext::default())
-                .map_err(|_| Code::Malformed)?,
+/// Takes the next field off: its tag and its value.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Field<'a>), Code> {
+    let before = *rest;
+    let key = varint(rest)?;
+    let tag = u32::try_from(key >> 3).map_err(|_| Code::Malformed)?;
+    let value = match key & 7 {
+        0 => Field::Number(varint(rest)?),
+        2 => {
+            let length = usize::try_from(varint(rest)?).map_err(|_| Code::Malformed)?;
+            let (bytes, behind) = rest.split_at_checked(length).ok_or(Code::Malformed)?;
+            *rest = behind;
+            Field::Bytes(bytes)
         }
+        _ => {
+            // Kinds of fields that no message of ours has.
+            *rest = before;
+            let (tag, wire_type) = decode_key(rest).map_err(|_| Code::Malformed)?;
+            skip_field(wire_type, tag, rest, DecodeContext::default()).map_err(|_| Code::Malformed)?;
+            Field::Other
+        }
+    };
+    if tag == 0 { Err(Code::Malformed) } else { Ok((tag, value)) }
+}
+
+/// Most numbers here are tags and lengths, which take one byte.
+fn varint(rest: &mut &[u8]) -> Result<u64, Code> {
+    match rest.split_first() {
+        Some((byte, behind)) if *byte < 0x80 => {
+            *rest = behind;
+            Ok(u64::from(*byte))
+        }
+        _ => decode_varint(rest).map_err(|_| Code::Malformed),
     }
-    Ok(())
 }

@@ -4,8 +4,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use xxhash_rust::xxh64::xxh64;
-
 use crate::v1;
 
 /// Where a message stands, and what of two copies of it is newer.
@@ -86,13 +84,69 @@ pub fn timelines<T: Stamped>(stretches: Vec<Vec<T>>) -> Merged<T> {
             }
         }
     }
-    // Finds the stretches that are in order already, and merges those.
-    stamps.sort_by_key(|(stamp, _)| order(stamp));
-    let gaps = gaps(&stamps);
+    let order = merged_order(&stamps);
+    let gaps = gaps(&stamps, &order);
     let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
-    let mut messages = Vec::with_capacity(stamps.len());
-    messages.extend(stamps.iter().filter_map(|(_, index)| all.get_mut(*index as usize)?.take()));
+    let mut messages = Vec::with_capacity(order.len());
+    for place in order {
+        messages.extend(all[stamps[place as usize].1 as usize].take());
+    }
     Merged { messages, gaps }
+}
+
+/// Where a message stands, and which it is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// What has none yet comes after all that have one.
+    seq: u64,
+    at: u64,
+    index: u32,
+}
+
+/// Places in order. Ascending stretches are found and merged two by two, so few stretches take few steps; written out,
+/// because the library's sort is large and slow where code is compiled for size.
+fn merged_order(stamps: &[(Stamp, u32)]) -> Vec<u32> {
+    let id = |place: &Place| stamps.get(place.index as usize).map(|(stamp, _)| stamp.id);
+    let is_before = |a: &Place, b: &Place| match (a.seq == b.seq, a.at == b.at) {
+        (false, _) => a.seq < b.seq,
+        (true, false) => a.at < b.at,
+        (true, true) => id(a) < id(b),
+    };
+    let place = |(index, (stamp, _)): (usize, &(Stamp, u32))| Place {
+        seq: stamp.seq.wrapping_sub(1),
+        at: stamp.at,
+        index: index as u32,
+    };
+    let mut order: Vec<Place> = stamps.iter().enumerate().map(place).collect();
+    let mut merged: Vec<Place> = Vec::with_capacity(order.len());
+    let descends = |pair: &[Place]| matches!(pair, [a, b] if is_before(b, a));
+    // Where stretches end.
+    let mut ends: Vec<usize> =
+        order.windows(2).enumerate().filter(|(_, pair)| descends(pair)).map(|(index, _)| index + 1).collect();
+    ends.push(order.len());
+    while ends.len() > 1 {
+        let mut rest = &order[..];
+        let mut taken = 0;
+        let mut left = Vec::with_capacity(ends.len().div_ceil(2));
+        for pair in ends.chunks(2) {
+            let end = pair[pair.len() - 1];
+            let (both, behind) = rest.split_at(end - taken);
+            let (mut a, mut b) = both.split_at(pair[0] - taken);
+            while let (Some(first), Some(second)) = (a.first(), b.first()) {
+                let (next, from) = if is_before(second, first) { (second, &mut b) } else { (first, &mut a) };
+                merged.push(*next);
+                *from = &from[1..];
+            }
+            merged.extend_from_slice(a);
+            merged.extend_from_slice(b);
+            left.push(end);
+            (rest, taken) = (behind, end);
+        }
+        core::mem::swap(&mut order, &mut merged);
+        merged.clear();
+        ends = left;
+    }
+    order.into_iter().map(|place| place.index).collect()
 }
 
 impl<T> Merged<T> {
@@ -105,24 +159,18 @@ impl<T> Merged<T> {
     }
 }
 
-/// Messages that have no place yet come after all that have one.
-fn order(stamp: &Stamp) -> (u64, u64, (u64, u64)) {
-    (stamp.seq.wrapping_sub(1), stamp.at, stamp.id)
-}
-
 /// The server's word counts for more than a client's, and a later change for more than an earlier one.
 fn rank(stamp: &Stamp) -> (bool, u64, u64, u64, u64) {
     (stamp.seq != 0, stamp.changed_seq, stamp.seq, stamp.ordinal, stamp.at)
 }
 
-fn gaps(stamps: &[(Stamp, u32)]) -> Vec<usize> {
-    let is_gap = |pair: &[(Stamp, u32)]| match pair {
-        [(before, _), (after, _)] if after.ordinal != 0 => {
-            before.ordinal.checked_add(1) != Some(after.ordinal)
-        }
-        _ => false,
+fn gaps(stamps: &[(Stamp, u32)], order: &[u32]) -> Vec<usize> {
+    let ordinal = |place: u32| stamps[place as usize].0.ordinal;
+    let is_gap = |index: &usize| {
+        let (before, after) = (ordinal(order[*index - 1]), ordinal(order[*index]));
+        after != 0 && before.checked_add(1) != Some(after)
     };
-    stamps.windows(2).enumerate().filter(|(_, pair)| is_gap(pair)).map(|(index, _)| index + 1).collect()
+    (1..order.len()).filter(is_gap).collect()
 }
 
 /// Ids by a hash that is the same everywhere. Never iterated.
@@ -138,11 +186,11 @@ impl Table {
 
     /// The index of the stamp with this id, or the slot where it belongs.
     fn find(&self, id: (u64, u64), stamps: &[(Stamp, u32)]) -> Result<usize, usize> {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&id.0.to_le_bytes());
-        bytes[8..].copy_from_slice(&id.1.to_le_bytes());
         let mask = self.slots.len() - 1;
-        let mut slot = xxh64(&bytes, 0) as usize & mask;
+        // Clients are random numbers and counters are not: both are spread over the upper half, which is used.
+        let mixed = (id.0 ^ id.1.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut slot = (mixed >> 32) as usize & mask;
         // At most half of the slots are taken, so there is a free one.
         while let Some(index) = self.slots[slot].checked_sub(1) {
             if stamps[index as usize].0.id == id {
