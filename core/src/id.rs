@@ -55,6 +55,12 @@ impl RoomId {
         self.inbox_owner().is_some() || self.is_server_settings()
     }
 
+    /// A room named by six digits, which people tell each other, out of a random number. That no other room has it, the
+    /// creation shows: it is refused with [`Code::RoomExists`], and another number is tried.
+    pub fn code(chance: u64) -> RoomId {
+        RoomId(alloc::format!("{}", 100_000 + chance % 900_000).into())
+    }
+
     /// Whose inbox this is, if it is one.
     pub fn inbox_owner(&self) -> Option<&str> {
         self.0.strip_prefix(INBOX)
@@ -142,6 +148,15 @@ mod tests {
         }
         assert!(RoomId::new(&"x".repeat(64)).is_ok());
         assert!(UserId::new(&"x".repeat(49)).is_err());
+    }
+
+    #[test]
+    fn a_code_has_six_digits_whatever_chance_brings() {
+        for chance in [0, 899_999, 900_000, u64::MAX] {
+            let code = RoomId::code(chance);
+            assert_eq!(code.as_str().len(), 6);
+            assert!(code.as_str().bytes().all(|byte| byte.is_ascii_digit()));
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ async fn rooms_are_created_listed_and_read() {
     let (status, made_up) = server.post("/api/rooms", token, &json!({ "name": "No id" }));
     assert_eq!(status, 201, "{made_up}");
 
+    let coded = json!({ "name": "Study", "visibility": "unlisted", "code": true, "capacity": 1 });
+    let (status, study) = server.post("/api/rooms", token, &coded);
+    let study = study["id"].as_str().unwrap();
+    assert!(status == 201 && study.len() == 6 && study.parse::<u32>().is_ok(), "{study}");
+
     let (status, list) = server.get("/api/rooms", None);
     let names: BTreeSet<&str> =
         list["rooms"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();

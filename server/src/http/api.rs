@@ -208,6 +208,11 @@ struct CreateRequest {
     visibility: Option<String>,
     /// 1 to 64 characters of a-z, A-Z, 0-9, '-', '_', '.' and ':'; made up when absent.
     id: Option<String>,
+    /// Makes up an id of six digits, which people tell each other and no other room has.
+    #[serde(default)]
+    code: bool,
+    /// Members that the room takes; as many as a room may have when absent.
+    capacity: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -233,18 +238,34 @@ async fn create_room(
         Some("private") => v1::Visibility::Private,
         Some(_) => return Err(Code::InvalidRequest.into()),
     };
-    let id = match request.id {
-        Some(id) => RoomId::new(&id)?,
-        None => RoomId::new(&random_id()?.to_string())?,
-    };
     let create = v1::CreateRoom { name: request.name, topic: request.topic, visibility: visibility.into() };
-    let submit = v1::Submit {
+    let create = Body::CreateRoom(create);
+    let (actor, client) = (Arc::new(actor), random_id()?);
+    let submit = |id: &RoomId, counter, body: &Body| v1::Submit {
         room_id: id.as_str().into(),
-        op_id: Some(v1::OpId { client: random_id()?, counter: 1 }),
-        op: op::encode(Body::CreateRoom(create)),
+        op_id: Some(v1::OpId { client, counter }),
+        op: op::encode(body.clone()),
         ..Default::default()
     };
-    let position = api.rooms.submit(&id, Arc::new(actor), submit).await?;
+    let mut attempts = if request.code { CODES } else { 1 };
+    let (id, mut position) = loop {
+        let id = match &request.id {
+            Some(id) => RoomId::new(id)?,
+            None if request.code => RoomId::code(random_id()?),
+            None => RoomId::new(&random_id()?.to_string())?,
+        };
+        attempts -= 1;
+        match api.rooms.submit(&id, actor.clone(), submit(&id, 1, &create)).await {
+            Ok(position) => break (id, position),
+            Err(refused) if refused.code == Code::RoomExists && attempts > 0 => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    };
+    if request.capacity.is_some() {
+        let config = v1::SetConfig { capacity: request.capacity, ..Default::default() };
+        let submit = submit(&id, 2, &Body::SetConfig(config));
+        position = api.rooms.submit(&id, actor, submit).await?;
+    }
     let created = Created { id: id.as_str().into(), epoch: position.epoch, seq: position.seq };
     Ok((StatusCode::CREATED, Json(created)))
 }
@@ -366,6 +387,9 @@ fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
 }
 
 /// A random number from 1 to 2^53 - 1.
+/// Codes that are tried for a room; with half of all taken, one creation in a million fails.
+const CODES: u32 = 20;
+
 fn random_id() -> Answer<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|_| Code::Internal)?;
