@@ -43,8 +43,6 @@ pub use view::{ConnectionState, ConnectionView, PendingView, RoomRow, RoomView, 
 pub use warm::{WarmUp, WarmUpCounters, Warmed};
 
 use crate::cache::{Cache, Explanation};
-#[cfg(any(doc, test))]
-use crate::limits;
 use crate::op::Body;
 use crate::pending::{Counter, Pending};
 use crate::policy::Refusal;
