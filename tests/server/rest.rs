@@ -70,6 +70,7 @@ async fn the_description_lists_every_route_and_each_of_them_answers() {
         "get /api/rooms",
         "get /api/rooms/{id}",
         "get /api/rooms/{id}/messages",
+        "get /api/rooms/{id}/traffic",
         "post /api/guest",
         "post /api/rooms",
     ];
