@@ -301,3 +301,36 @@ fn when_too_many_wait_the_default_of_the_oldest_holds() {
     assert_eq!(waiting[0].key, "e2");
     assert_eq!(rejected(&world).len(), many);
 }
+
+#[test]
+fn a_message_that_a_moderator_has_edited_meanwhile_is_a_question_where_a_room_asks() {
+    let (mut world, room) = World::with_room();
+    world.hosts[0].call(|client, now| client.submit(&room, asking(), now)).unwrap();
+    let message = world.hosts[0].post(room.as_str(), "helo");
+    world.settle();
+    let shown = world.hosts[0].room(room.as_str()).message(0).unwrap().clone();
+    let edit = |text: &str| {
+        Body::EditMessage(v1::EditMessage {
+            message_id: Some(message.wire()),
+            message_seq: shown.seq,
+            text: text.into(),
+            mentions: Vec::new(),
+        })
+    };
+    world.hosts[0].cut(1006);
+    world.hosts[0].call(|client, now| client.submit(&room, edit("mine"), now)).unwrap();
+    world.write_elsewhere(&room, "bob", edit("theirs"));
+    world.settle();
+    world.wait(5_000);
+    let text = |world: &World| world.hosts[1].room(room.as_str()).message(0).unwrap().text.clone();
+    assert_eq!((text(&world), rejected(&world)), ("theirs".into(), [Code::ConflictKept].into()));
+    let [conflict] = &conflicts(&world)[..] else { panic!() };
+    assert_eq!((conflict.key.clone(), conflict.theirs_author.as_str()), (alloc::format!("{message}"), "bob"));
+    let side = |bytes: &[u8]| match op::parse(bytes) {
+        Ok(Body::EditMessage(edit)) => edit.text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((side(&conflict.mine), side(&conflict.theirs)), ("mine".into(), "theirs".into()));
+    choose(&mut world, ConflictChoice::Mine);
+    assert_eq!(text(&world), "mine");
+}
