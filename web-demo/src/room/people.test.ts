@@ -44,7 +44,7 @@ it("lists everybody once, those who are here first", () => {
       { id: "1", name: "Ada", liveness: "live" },
       { id: "9", name: "Gone", liveness: "offline" },
     ],
-    [{ id: "1", name: "Old name", role: "owner", joinedAt: 0 }],
+    [{ id: "1", name: "Old name", role: "owner", joinedAt: 0, badges: [], color: "" }],
     [
       {
         id: "m",
