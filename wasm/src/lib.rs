@@ -6,6 +6,7 @@
 mod clock;
 mod drained;
 mod driver;
+mod messages;
 mod rows;
 
 use std::rc::Rc;
@@ -52,6 +53,7 @@ type Answer<T> = Result<T, JsValue>;
 impl EnfiladeCore {
     /// Times in milliseconds; what is `undefined` keeps its default.
     #[wasm_bindgen(constructor)]
+    #[allow(clippy::too_many_arguments, reason = "an options object would cost a crate in the download")]
     pub fn new(
         url: String,
         agent: String,
@@ -274,16 +276,16 @@ impl EnfiladeCore {
     pub fn messages(&self, room: &str, after: f64, before: f64) -> Answer<JsValue> {
         let (after, before) = (after as u64, before as u64);
         self.read_room(room, |client, view| {
-            view.map_or_else(none, |view| rows::messages(client, view, after, before))
+            view.map_or_else(none, |view| messages::messages(client, view, after, before))
         })
     }
 
     pub fn pins(&self, room: &str) -> Answer<JsValue> {
-        self.read_room(room, |client, view| view.map_or_else(none, |view| rows::pins(client, view)))
+        self.read_room(room, |client, view| view.map_or_else(none, |view| messages::pins(client, view)))
     }
 
     pub fn pending(&self, room: &str) -> Answer<JsValue> {
-        self.read_room(room, |client, view| view.map_or_else(none, |view| rows::pending(client, view)))
+        self.read_room(room, |client, view| view.map_or_else(none, |view| messages::pending(client, view)))
     }
 }
 
