@@ -1,10 +1,11 @@
 // Builds the npm package `enfilade`: the WASM file, its glue, and the TypeScript beside it. Fails when a browser would
 // have to load more than the limit.
 
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Failure, root, targetDir } from "./lib/run.mjs";
+import { orderedByName } from "./lib/wasm-order.mjs";
 
 /** What a page is to pay for Enfilade over the wire: WASM and glue, gzipped. More is felt on a phone. */
 const GOAL_BYTES = 150_000;
@@ -36,13 +37,14 @@ const FEATURES = [
  * added to what travels.
  */
 const PASSES = [
-  "--strip-debug",
-  "--strip-producers",
   "--dce",
   "--remove-unused-module-elements",
   "--optimize-instructions",
   "--vacuum",
   "--duplicate-function-elimination",
+  "--reorder-functions-by-name",
+  "--strip-debug",
+  "--strip-producers",
 ];
 
 /** The WASM as compiled, whose functions still have names: what `npm run size` reads. */
@@ -84,6 +86,7 @@ async function bind(run, compiled, name) {
     mkdirSync(dirname(namedWasm), { recursive: true });
     copyFileSync(join(root, wasm), namedWasm);
   }
+  writeFileSync(join(root, wasm), orderedByName(readFileSync(join(root, wasm))));
   await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, ...PASSES, ...FEATURES, "-o", wasm]);
   const glue = join(OUT, `${name}.js`);
   await run("node", ["node_modules/rolldown/bin/cli.mjs", glue, "--minify", "--format", "esm", "-o", glue]);
