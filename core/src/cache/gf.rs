@@ -18,12 +18,10 @@ pub(super) const BUCKETS: usize = 48;
 const VISIT: u16 = 16;
 /// Counts of visits halve in 16 x 2^6 = 1,024 visits of other rooms.
 const FADE_SHIFT: u32 = 6;
-/// A prior weighs as much as so many visits of its class.
-const PRIOR_VISITS: u64 = 64;
-/// Visits in the fixed point of a class's table: a prior's entries are thousandths of 64 visits.
-const UNIT: u64 = 16;
+/// A visit in the fixed point of evidence.
+const UNIT: u32 = 16;
 /// Neighbouring classes together weigh at most so many visits: a class of which little is known yet goes by them.
-const NEIGHBOUR_VISITS: u64 = 512;
+const NEIGHBOUR_VISITS: u32 = 512;
 /// Evidence loses a quarter after so many visits, so that habits may change.
 const AGEING: u32 = 16_384;
 /// One class's table is made anew after a sixty-fourth of all visits so far, but within these bounds.
@@ -31,9 +29,9 @@ const REBUILD: (u32, u32) = (4, 128);
 /// Residents whose worth is brought up to date with each newcomer; the others' is as old as a few newcomers.
 const REFRESH: usize = 8;
 /// While little is known, tables change fast and there is time to look at more.
-const EARLY: (u32, usize) = (2_048, 16);
-/// Seen rooms that are looked at with each visit, to know how many of a class wait, and for how long already.
-const SWEEP: usize = 1;
+const EARLY: (u32, usize) = (2_048, 32);
+/// After so many visits as many of the rooms ever seen are looked at, to know how many of a class wait, and for how long.
+const UPKEEP: u32 = 8;
 /// The last visits, from which it is known what a cache that evicts by last use would hold. A power of two.
 const LOG: u32 = 4_096;
 /// Hits by which last use may be ahead of what was learned, before it takes over.
@@ -217,27 +215,35 @@ impl Gf {
     /// Makes a class's table from what was seen of it, of its neighbours, and the prior.
     fn rebuild(&mut self, class: usize) {
         self.changes[class] = 0;
-        let mut hits: [u64; BUCKETS] =
-            core::array::from_fn(|b| prior::hits(class, b) * PRIOR_VISITS * UNIT / 1_000);
-        let mut gone = [0; BUCKETS];
-        let mut left = prior::never(class) * PRIOR_VISITS * UNIT / 1_000;
-        self.gather(class, UNIT << 8, &mut hits, &mut gone, &mut left);
-        // Predictions have no neighbours.
-        if class < COUNTED {
-            let (below, above) = (class.checked_sub(1), Some(class + 1).filter(|above| *above < COUNTED));
-            let visits =
-                below.into_iter().chain(above).map(|class| u64::from(self.entered[class])).sum::<u64>();
-            let weight = ((NEIGHBOUR_VISITS * UNIT) << 8).checked_div(visits).unwrap_or(0).min(UNIT << 8);
-            for neighbour in below.into_iter().chain(above) {
-                self.gather(neighbour, weight, &mut hits, &mut gone, &mut left);
-            }
+        // A class by itself: predictions have no neighbours.
+        let (below, above) = match class {
+            0 => (1, 1),
+            _ if class < COUNTED => (class - 1, (class + 1).min(COUNTED - 1)),
+            _ => (class, class),
+        };
+        let visits = if class < COUNTED { self.entered[below] + self.entered[above] } else { 0 };
+        // In 256ths.
+        let weight = ((NEIGHBOUR_VISITS * UNIT) << 8).checked_div(visits).unwrap_or(0).min(UNIT << 8);
+        let mix = |own: u32, below: u32, above: u32| own * UNIT + (((below + above) * weight) >> 8);
+        let (mut hits, mut gone) = ([0_u32; BUCKETS], [0_u32; BUCKETS]);
+        let (own, known) = (&self.returned[class], [&self.returned[below], &self.returned[above]]);
+        let (waits, waiting) = (&self.waiting[class], [&self.waiting[below], &self.waiting[above]]);
+        for b in 0..BUCKETS {
+            hits[b] = mix(own[b], known[0][b], known[1][b]);
+            gone[b] = mix(waits[b], waiting[0][b], waiting[1][b]);
+        }
+        let ended = hits.iter().chain(&gone).sum::<u32>();
+        let never = mix(self.entered[class], self.entered[below], self.entered[above]).saturating_sub(ended);
+        let mut left = u64::from(never + prior::never(class));
+        for (b, hits) in hits.iter_mut().enumerate() {
+            *hits += prior::hits(class, b);
         }
         // From the far end: what a room that has come so far can still give, and until when it is best kept.
         let mut blocks = [(0_u64, 1_u64); BUCKETS];
         let mut count = 0;
         for b in (0..BUCKETS).rev() {
-            let ending = hits[b] + gone[b];
-            let mut block = (hits[b], (width(b) * (2 * left + ending) / 2).max(1));
+            let (hit, ending) = (u64::from(hits[b]), u64::from(hits[b] + gone[b]));
+            let mut block = (hit, (width(b) * (2 * left + ending) / 2).max(1));
             left += ending;
             while count > 0 && blocks[count - 1].0 * block.1 > block.0 * blocks[count - 1].1 {
                 count -= 1;
@@ -247,25 +253,6 @@ impl Gf {
             count += 1;
             self.table[class * BUCKETS + b] = worth_of(block.0, block.1);
         }
-    }
-
-    /// Adds a class's evidence in 256ths: hits, rooms of which nothing later is known, and what never came back.
-    fn gather(
-        &self,
-        class: usize,
-        weight: u64,
-        hits: &mut [u64; BUCKETS],
-        gone: &mut [u64; BUCKETS],
-        left: &mut u64,
-    ) {
-        let (mut sum, rows) = (0, self.returned[class].iter().zip(&self.waiting[class]));
-        for (b, (returned, waiting)) in rows.enumerate() {
-            let (returned, waiting) = (u64::from(*returned), u64::from(*waiting));
-            hits[b] += (returned * weight) >> 8;
-            gone[b] += (waiting * weight) >> 8;
-            sum += returned + waiting;
-        }
-        *left += (u64::from(self.entered[class]).saturating_sub(sum) * weight) >> 8;
     }
 
     fn worth_now(&self, at: usize) -> i32 {
@@ -316,8 +303,9 @@ impl Gf {
         }
     }
 
+    /// Every few visits: what would cost too much each time.
     fn upkeep(&mut self) {
-        for _ in 0..SWEEP {
+        for _ in 0..UPKEEP {
             if self.swept >= self.rooms.len() {
                 self.swept = 0;
                 for class in 0..COUNTED {
@@ -421,7 +409,9 @@ impl Policy for Gf {
             self.worths[at] = self.worth_now(at);
         }
         self.advance_tail(room);
-        self.upkeep();
+        if self.now.is_multiple_of(UPKEEP) {
+            self.upkeep();
+        }
     }
 
     fn admit(&mut self, room: u32) {

@@ -23,26 +23,29 @@ static HITS: [[u8; BUCKETS]; 16] = [
     [255, 63, 55, 59, 78, 79, 64, 64, 67, 51, 32, 24, 21, 15, 9, 4, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
 ];
 
-/// The class's share of visits, in thousandths, that are followed by another after a gap of this bucket.
-pub(super) fn hits(class: usize, bucket: usize) -> u64 {
+/// Thousandths of the 64 visits that the prior counts for, in sixteenths of a visit.
+const fn weighed(thousandths: u32) -> u32 {
+    thousandths * 64 * 16 / 1_000
+}
+
+/// How many of the prior's visits to a class are followed by another after a gap of this bucket.
+pub(super) fn hits(class: usize, bucket: usize) -> u32 {
+    weighed(thousandths(class, bucket))
+}
+
+fn thousandths(class: usize, bucket: usize) -> u32 {
     match HITS.get(class) {
-        Some(row) => u64::from(row[bucket]),
-        None if class < 16 => 18,
-        None => {
-            if bucket < 12 {
-                CHANCES[(class - 16) & 3]
-            } else {
-                0
-            }
-        }
+        Some(row) => u32::from(row[bucket]),
+        None if bucket < 12 => CHANCES[class & 3],
+        None => 0,
     }
 }
 
 /// Predictions of each confidence are taken for as good as they say: such a share, in thousandths, comes in each of the
 /// first twelve buckets.
-const CHANCES: [u64; 4] = [4, 12, 30, 60];
+const CHANCES: [u32; 4] = [4, 12, 30, 60];
 
-/// The class's share of visits, in thousandths, that are the room's last.
-pub(super) fn never(class: usize) -> u64 {
-    1_000 - (0..BUCKETS).map(|bucket| hits(class, bucket)).sum::<u64>().min(1_000)
+/// How many of them are the room's last.
+pub(super) fn never(class: usize) -> u32 {
+    weighed(1_000 - (0..BUCKETS).map(|bucket| thousandths(class, bucket)).sum::<u32>().min(1_000))
 }

@@ -16,6 +16,9 @@ mod people;
 mod prefetch;
 
 pub use belady::belady_hits;
+#[cfg(test)]
+mod tests;
+
 pub use families::{FAMILIES, Family, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
 pub use peers::{Core, Popular, Ppm};
 pub use prefetch::{Outcome, Prefetcher, prefetch};
