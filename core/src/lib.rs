@@ -36,6 +36,7 @@ pub mod tier;
 mod time;
 pub mod trace;
 pub mod traffic;
+mod weight;
 pub mod wire;
 
 pub use delta::{Delta, delta};

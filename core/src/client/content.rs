@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use crate::presence::Presence;
-use crate::{OpId, Position, RoomId, RoomState, Tier, compress, limits, v1};
+use crate::{OpId, Position, RoomId, RoomState, Tier, compress, limits, v1, weight};
 
 /// What is held of a room. One tier's fields exist in that tier alone.
 #[derive(Debug, Default)]
@@ -208,6 +208,22 @@ impl Light {
             last_activity: summary.last_activity,
             ..Light::default()
         }
+    }
+
+    /// Bytes in memory. There are at most fifty messages to be weighed.
+    pub(super) fn memory(&self) -> usize {
+        let texts = self.info.as_ref().map_or(0, |info| info.name.len() + info.topic.len());
+        texts + self.recent.iter().map(|message| weight::message(message)).sum::<usize>()
+    }
+
+    /// Forgets the oldest messages, so many bytes of them, but not the newest. Returns the ordinal before which they went.
+    pub(super) fn lighten(&mut self, bytes: usize) -> Option<u64> {
+        let mut freed = 0;
+        let before = self.recent.len();
+        while freed < bytes && self.recent.len() > 1 {
+            freed += self.recent.pop_front().map_or(0, |message| weight::message(&message));
+        }
+        self.recent.front().filter(|_| self.recent.len() < before).map(|first| first.ordinal)
     }
 
     pub(super) fn summary(&self, id: &RoomId) -> v1::RoomSummary {

@@ -13,6 +13,7 @@ mod event;
 mod history;
 mod input;
 mod list;
+mod memory;
 mod people;
 mod persist;
 mod queue;

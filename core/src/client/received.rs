@@ -130,6 +130,6 @@ impl Client {
         let held = self.rooms.get(room)?;
         let tier = held.tier();
         let bandwidth = held.received.as_ref().map_or(0, |received| received.rate());
-        Some(BudgetView { tier, budget: self.link.budgets.of(tier), memory: 0, bandwidth })
+        Some(BudgetView { tier, budget: self.link.budgets.of(tier), memory: self.memory(room), bandwidth })
     }
 }

@@ -252,6 +252,7 @@ impl Client {
         if is_told {
             self.tell(id, now);
         }
+        self.keep_within_budget(id);
         self.trim_cache(now);
         self.sweep(id);
     }

@@ -31,6 +31,13 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// What has arrived so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// At one healing a minute, two ends that never agree cost little.
 const HEALING_INTERVAL: u64 = 60_000;
 /// More parts than a room at its largest has.
@@ -522,6 +529,7 @@ impl Client {
 
     /// The view has reached a new position: what was acknowledged up to there is part of it now.
     fn arrived(&mut self, id: &RoomId, now: Millis) {
+        self.keep_within_budget(id);
         let Some(room) = self.rooms.get(id) else { return };
         let changes = self.pending.of(id).filter(|op| op.is_acknowledged() && op::target(&op.body).is_some());
         let changes: Vec<Body> = changes.map(|op| op.body.clone()).collect();

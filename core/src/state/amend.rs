@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use super::{Change, Timeline, message, register};
 use crate::op::{self, Body};
-use crate::{Digest, Entry, OpId, hash53, limits, v1};
+use crate::{Digest, Entry, OpId, hash53, limits, v1, weight};
 
 impl Timeline {
     /// Folds an entry that changes a message, wherever that is held. Replicas that don't hold it have nothing to
@@ -56,7 +56,9 @@ impl Timeline {
         let ordinal = self.by_id(id).map(|message| message.ordinal);
         if let Some(place) = ordinal.and_then(|ordinal| self.place(ordinal).ok()) {
             let held = &mut self.window[place];
+            let before = weight::message(held);
             if change(held) {
+                self.bytes = self.bytes + weight::message(held) - before;
                 changes.push(Change::MessageChanged(held.ordinal));
                 if let Some(pin) = is_pinned {
                     self.pins[pin] = held.clone();

@@ -6,19 +6,26 @@ use prost::Message as _;
 
 use super::register;
 use crate::long::LongMap;
-use crate::{Digest, Entry, Millis, hash53, limits, v1};
+use crate::{Digest, Entry, Millis, hash53, limits, v1, weight};
 
 /// Who belongs to a room, by user id. Every count is that of the set.
 #[derive(Clone, Debug, Default)]
 pub struct Members {
     by_user: LongMap<String, v1::Member>,
     moderators: usize,
+    /// What they weigh in memory.
+    bytes: usize,
     owners: usize,
     /// When those who have left last posted, in the order of leaving.
     departed: VecDeque<v1::Departed>,
 }
 
 impl Members {
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_user.len()
@@ -134,6 +141,7 @@ impl Members {
         }
         let count =
             |counter: &mut usize, counts| *counter = counter.wrapping_add_signed(by * isize::from(counts));
+        self.bytes = self.bytes.wrapping_add_signed(by * weight::member(member) as isize);
         count(&mut self.moderators, may_moderate(member));
         count(&mut self.owners, member.role() == v1::Role::Owner);
     }

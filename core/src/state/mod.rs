@@ -34,7 +34,7 @@ pub use timeline::{Merged, Timeline};
 pub use windows::{Seen, Windows};
 
 use crate::op::Body;
-use crate::{Code, Digest, Entry, Millis, Position, RoomId, hash53, v1};
+use crate::{Code, Digest, Entry, Millis, Position, RoomId, hash53, v1, weight};
 
 /// The newest rules of the fold that this build knows. States are comparable at equal versions alone, so a room is
 /// folded by one version up to the entry that raises it.
@@ -212,6 +212,14 @@ impl RoomState {
     /// Stamp of the last entry.
     pub fn last_at(&self) -> Millis {
         self.last_at
+    }
+
+    /// Bytes in memory: kept up with every change, so that asking costs nothing.
+    pub fn memory(&self) -> usize {
+        let inbox =
+            self.inbox.len() * weight::FOLLOWING + self.inbox.notifications().len() * weight::NOTIFICATION;
+        let scores = self.counters.len() * weight::SCORE;
+        self.timeline.bytes() + self.members.bytes() + self.map.bytes() + scores + inbox
     }
 
     /// The rules by which the log is folded from here on.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Change;
 use super::message::is_newer;
 use crate::long::LongMap;
-use crate::{Entry, OpId, limits, v1};
+use crate::{Entry, OpId, limits, v1, weight};
 
 /// The newest messages of a room, ascending by ordinal. What the log has brought has no holes; a client that scrolls
 /// back, or keeps what it held before a longer absence, has holes between stretches, which history fills.
@@ -14,6 +14,8 @@ pub struct Timeline {
     pub(super) window: VecDeque<Arc<v1::Message>>,
     by_id: LongMap<OpId, u64>,
     head: u64,
+    /// What the window weighs in memory.
+    pub(super) bytes: usize,
     /// Messages up to this ordinal were held before a longer absence: whether they have changed since is not known.
     stale: u64,
     /// Oldest pin first. One whose message is not known has an id and a seq alone.
@@ -87,6 +89,25 @@ impl Timeline {
         &self.pins
     }
 
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        let aside = self.pins.iter().chain(&self.fetched);
+        self.bytes + aside.map(|message| weight::message(message)).sum::<usize>()
+    }
+
+    /// Forgets the oldest messages, so many bytes of them, but not the newest. Returns the ordinal before which they went.
+    pub(crate) fn lighten(&mut self, bytes: usize) -> Option<u64> {
+        let mut freed = 0;
+        let heavy = |message: &&Arc<v1::Message>| {
+            let goes = freed < bytes;
+            freed += weight::message(message);
+            goes
+        };
+        let count = self.window.iter().take(self.window.len().saturating_sub(1)).take_while(heavy).count();
+        self.forget(0, count);
+        self.first_ordinal().filter(|_| count > 0)
+    }
+
     /// Ordinal of the oldest message in the window.
     pub fn first_ordinal(&self) -> Option<u64> {
         self.window.front().map(|message| message.ordinal)
@@ -123,6 +144,8 @@ impl Timeline {
             }
             match self.place(message.ordinal) {
                 Ok(place) if is_newer(message, &self.window[place]) => {
+                    self.bytes += weight::message(message);
+                    self.bytes -= weight::message(&self.window[place]);
                     self.window[place] = Arc::new(message.clone());
                     merged.within = true;
                 }
@@ -257,6 +280,7 @@ impl Timeline {
     }
 
     fn index(&mut self, message: &v1::Message) {
+        self.bytes += weight::message(message);
         if let Ok(id) = OpId::parse(message.id.as_ref()) {
             self.by_id.insert(id, message.ordinal);
         }
@@ -264,6 +288,7 @@ impl Timeline {
 
     fn forget(&mut self, from: usize, count: usize) {
         for message in self.window.drain(from..from + count) {
+            self.bytes -= weight::message(&message);
             if let Ok(id) = OpId::parse(message.id.as_ref()) {
                 self.by_id.remove(&id);
             }
