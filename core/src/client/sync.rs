@@ -93,7 +93,7 @@ impl Client {
             None => self.link.counters.unknown_rooms += 1,
         }
         // A node gives each room one alias, so there are at most as many as rooms were held on this connection.
-        if self.aliases.len() > limits::LIVE_ROOMS + limits::CACHED_ROOMS {
+        if self.aliases.len() > self.rooms.len() + limits::LIVE_ROOMS + limits::CACHED_ROOMS {
             let rooms = &self.rooms;
             self.aliases.retain(|_, id| rooms.get(id).is_some_and(|room| room.tier() != Tier::Unloaded));
         }

@@ -20,7 +20,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::limits;
 use crate::state::{RoomState, SnapshotFor};
 use crate::v1::client_frame::Body as Request;
 use crate::v1::room_state_sync::Data;
