@@ -58,6 +58,10 @@ impl Act {
 pub(super) fn mark(entry: &Entry) -> Option<&'static str> {
     Some(match entry.body.as_ref()? {
         Body::PutElements(_) => "an element is written",
+        Body::AddScore(_) => "a score is added",
+        Body::EditMessage(_) => "a message is edited",
+        Body::DeleteMessage(_) => "a message is deleted",
+        Body::React(_) => "a message gets a reaction",
         Body::Kick(_) | Body::Ban(_) => "somebody's membership is ended",
         Body::Mute(_) => "somebody is silenced",
         _ => return None,
