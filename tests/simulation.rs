@@ -5,7 +5,7 @@ use enfilade_tests::sim;
 /// Seeds that have found something once, each under a sentence that says what.
 const CORPUS: &str = include_str!("corpus/simulation.txt");
 /// Seeds beyond the corpus. Many more are explored by a command: see CONTRIBUTING.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 60;
 /// Inputs that these handle at least, all invariants holding after each.
 const STEPS: u64 = 20_000;
 

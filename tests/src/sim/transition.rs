@@ -92,7 +92,10 @@ impl Transition {
                 None => Transition::Wait(10),
             },
             145..=151 => Transition::MarkRead { client, room },
-            152..=155 => Transition::LoadOlder { client, room },
+            152..=155 => {
+                let room = world.room_with_older_messages(client).unwrap_or(room);
+                Transition::LoadOlder { client, room }
+            }
             156..=160 => Transition::Cut { client },
             161..=163 => Transition::Offline { client },
             164..=167 => Transition::Online { client },

@@ -186,6 +186,13 @@ impl World {
         self.rooms.get(index).cloned()
     }
 
+    /// A room in which this client can scroll up.
+    pub(super) fn room_with_older_messages(&self, client: usize) -> Option<RoomId> {
+        let client = &self.clients[client].client;
+        let has_older = |room: &&RoomId| client.room(room).is_some_and(|view| view.has_older());
+        self.rooms.iter().find(has_older).cloned()
+    }
+
     pub(super) fn cancellable(&self, client: usize) -> Option<OpId> {
         let client = &self.clients[client].client;
         let pending = |room: &RoomId| client.room(room).into_iter().flat_map(|view| view.pending());
