@@ -203,7 +203,7 @@ impl Occupancy {
                 since: 0,
                 ..there.clone()
             });
-            known.connections += there.connections;
+            known.connections = known.connections.saturating_add(there.connections);
             if liveness == v1::Liveness::Live {
                 known.set_liveness(v1::Liveness::Live);
                 known.since = 0;

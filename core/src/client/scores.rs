@@ -20,16 +20,17 @@ impl<'a> RoomView<'a> {
         let user = self.client.user.as_ref().map_or("", |user| user.id.as_str());
         let confirmed =
             self.counters().and_then(|counters| counters.score(user)).map_or(0, |score| score.score);
-        confirmed + self.points_on_their_way()
+        confirmed.saturating_add(self.points_on_their_way())
     }
 
     /// All points of the room, with the user's own that are on their way.
     pub fn total_score(&self) -> u64 {
-        self.counters().map_or(0, Counters::total) + self.points_on_their_way()
+        self.counters().map_or(0, Counters::total).saturating_add(self.points_on_their_way())
     }
 
     fn points_on_their_way(&self) -> u64 {
-        self.client.pending.of(self.id).filter_map(|op| own_points(&op.body)).sum()
+        let points = self.client.pending.of(self.id).filter_map(|op| own_points(&op.body));
+        points.fold(0, u64::saturating_add)
     }
 }
 

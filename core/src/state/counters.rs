@@ -109,7 +109,7 @@ impl Counters {
         };
         let name = self.teams[place].name.clone();
         self.leave_team(&entry.author, digest);
-        self.count(place, digest, |team| team.members += 1);
+        self.count(place, digest, |team| team.members = team.members.saturating_add(1));
         self.change(player as usize, digest, |score| score.team = name);
     }
 
