@@ -2,6 +2,8 @@
 
 const FUNCTION_NAMES = 1;
 const HEADER_BYTES = 8;
+/** The section that holds the names of functions. */
+const NAMES = "name";
 
 /**
  * The same file with names by which `wasm-opt --reorder-functions-by-name` puts what is alike side by side: methods of one
@@ -9,7 +11,7 @@ const HEADER_BYTES = 8;
  */
 export function orderedByName(file) {
   const sections = read(file);
-  const named = sections.find(({ name }) => name === "name");
+  const named = sections.find(({ name }) => name === NAMES);
   named.content = encodeNames(functionNames(named.content));
   const parts = sections.map(({ id, content }) =>
     Buffer.concat([Buffer.of(id), number(content.length), content]),
@@ -33,7 +35,7 @@ function encodeNames(names) {
     return Buffer.concat([number(index), number(text.length), text]);
   });
   const table = Buffer.concat([number(rows.length), ...rows]);
-  const title = Buffer.from("name");
+  const title = Buffer.from(NAMES);
   return Buffer.concat([number(title.length), title, Buffer.of(FUNCTION_NAMES), number(table.length), table]);
 }
 
