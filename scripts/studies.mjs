@@ -25,7 +25,17 @@ const must = (command, args, options) => {
 
 requireToolchain();
 mkdirSync(folder, { recursive: true });
-must("cargo", ["build", "--release", "--locked", "-p", "enfilade-studies", "--features", "peers", "--bin", "eviction"]);
+must("cargo", [
+  "build",
+  "--release",
+  "--locked",
+  "-p",
+  "enfilade-studies",
+  "--features",
+  "peers",
+  "--bin",
+  "eviction",
+]);
 const eviction = join(targetDir, "release/eviction");
 
 const hits = libcachesim();
@@ -53,7 +63,15 @@ function libcachesim() {
 async function wasm() {
   const target = "wasm32-unknown-unknown";
   must("cargo", [
-    "build", "--release", "--locked", "--target", target, "-p", "enfilade-studies", "--bin", "eviction-wasm",
+    "build",
+    "--release",
+    "--locked",
+    "--target",
+    target,
+    "-p",
+    "enfilade-studies",
+    "--bin",
+    "eviction-wasm",
   ]);
   const binary = readFileSync(join(targetDir, target, "release/eviction-wasm.wasm"));
   const { instance } = await WebAssembly.instantiate(binary, {});
@@ -66,5 +84,7 @@ async function wasm() {
     best = Math.min(best, performance.now() - start);
   }
   const nanoseconds = ((best * 1e6) / navigations).toFixed(1);
-  console.log(`\ngf in WASM, Node ${process.version}, best of ${WASM_ROUNDS} rounds: ${nanoseconds} ns a navigation`);
+  console.log(
+    `\ngf in WASM, Node ${process.version}, best of ${WASM_ROUNDS} rounds: ${nanoseconds} ns a navigation`,
+  );
 }
