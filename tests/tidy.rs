@@ -383,6 +383,10 @@ fn quoted_after_import(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for keyword in ["from", "import"] {
         for (index, _) in text.match_indices(keyword) {
+            // A method of that name imports nothing.
+            if text[..index].ends_with('.') {
+                continue;
+            }
             let rest = text[index + keyword.len()..].trim_start_matches([' ', '(']);
             let Some(quote) = rest.chars().next().filter(|first| matches!(first, '"' | '\'')) else {
                 continue;

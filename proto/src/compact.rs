@@ -27,6 +27,8 @@ pub enum Slot<'a> {
     I32(&'a mut i32),
     /// Numbers, packed or one by one.
     U32s(&'a mut Vec<u32>),
+    /// Enumerations, packed or one by one.
+    I32s(&'a mut Vec<i32>),
     /// Long numbers, packed or one by one.
     U64s(&'a mut Vec<u64>),
     /// Text, which must be UTF-8.
@@ -189,6 +191,7 @@ fn merge(message: &mut dyn Compact, mut bytes: &[u8], depth: u32) -> Result<(), 
             Some(Slot::I32(value)) => *value = number(wire_type, bytes)? as i32,
             Some(Slot::U64(value)) => *value = number(wire_type, bytes)?,
             Some(Slot::U32s(values)) => encoding::uint32::merge_repeated(wire_type, values, bytes, context)?,
+            Some(Slot::I32s(values)) => encoding::int32::merge_repeated(wire_type, values, bytes, context)?,
             Some(Slot::U64s(values)) => encoding::uint64::merge_repeated(wire_type, values, bytes, context)?,
             Some(Slot::Text(value)) => {
                 let text = core::str::from_utf8(delimited(wire_type, bytes)?);

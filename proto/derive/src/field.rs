@@ -70,6 +70,7 @@ impl Field {
             // Packed or one by one.
             (Label::Repeated, Kind::U64) => quote!(Slot::U64s(&mut #place)),
             (Label::Repeated, Kind::U32) => quote!(Slot::U32s(&mut #place)),
+            (Label::Repeated, Kind::Enumeration(_)) => quote!(Slot::I32s(&mut #place)),
             (Label::Repeated, _) => {
                 let slot = self.slot_kind(&quote!(last));
                 return quote!({
@@ -108,6 +109,9 @@ impl Field {
             (Label::Repeated, Kind::U64) => quote!(out.packed(#tag, &mut #place.iter().copied());),
             (Label::Repeated, Kind::U32) => {
                 quote!(out.packed(#tag, &mut #place.iter().map(|value| u64::from(*value)));)
+            }
+            (Label::Repeated, Kind::Enumeration(_)) => {
+                quote!(out.packed(#tag, &mut #place.iter().map(|value| *value as u64));)
             }
             (Label::Repeated, _) => quote!(for value in &#place { #present; }),
         }

@@ -59,6 +59,8 @@ mod ours {
         pub(super) maybe_tier: Option<i32>,
         #[prost(uint64, repeated, tag = "14")]
         pub(super) longs: Vec<u64>,
+        #[prost(enumeration = "crate::v1::Tier", repeated, tag = "15")]
+        pub(super) tiers: Vec<i32>,
         #[prost(string, repeated, tag = "200")]
         pub(super) texts: Vec<String>,
         #[prost(bool, optional, tag = "16")]
@@ -120,6 +122,8 @@ mod prosts {
         pub(super) maybe_tier: Option<i32>,
         #[prost(uint64, repeated, tag = "14")]
         pub(super) longs: Vec<u64>,
+        #[prost(enumeration = "crate::v1::Tier", repeated, tag = "15")]
+        pub(super) tiers: Vec<i32>,
         #[prost(string, repeated, tag = "200")]
         pub(super) texts: Vec<String>,
         #[prost(bool, optional, tag = "16")]
