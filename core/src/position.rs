@@ -4,6 +4,8 @@ use crate::v1;
 ///
 /// One value, because each half prevents another failure: without `seq` a gap goes unseen, without `epoch` an emptied
 /// and refilled log looks like the old one. Positions of different epochs are not ordered, so there is no `Ord`.
+///
+#[doc = include_str!("docs/position.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Names the log's incarnation: a random number of 53 bits, or 0 for a log that was never opened.

@@ -1,22 +1,4 @@
-//! How much of a room a client holds and receives, and what each change of tier does.
-//!
-//! ```text
-//!              acquire                    release                  idle                    full, expired
-//!  Unloaded ────────────► Active ────────────────► Background ────────────► Cached ────────────────────► Unloaded
-//!                           ▲        acquire           │                     │
-//!                           ├──────────────────────────┘        acquire      │
-//!                           └────────────────────────────────────────────────┘
-//!
-//!  from \ to    Unloaded          Cached                      Background           Active
-//!  Unloaded     ∅                 Summarize, Admit            Project              Open
-//!  Cached       Withdraw, Forget  Admit                       Withdraw, Project    Withdraw, Restore
-//!  Background   Forget            Summarize, Admit            ∅                    Restore
-//!  Active       Forget            Compress, Persist,          Compress, Persist,   ∅
-//!                                 Summarize, Admit            Project
-//! ```
-//!
-//! The arrows are what the client does by itself; an app may ask for any other. Every step to another tier ends in
-//! Tell: it is a recovery from a position. Staying does nothing, but for Cached, where the room's priority is weighed anew.
+#![doc = include_str!("../docs/tiers.md")]
 
 pub mod budget;
 
