@@ -44,12 +44,12 @@ struct World {
 }
 
 fn user(name: &str) -> Actor {
-    Actor::new(UserId::new(name).unwrap(), name)
+    Actor::new(UserId::new(name).expect("it is there"), name)
 }
 
 impl World {
     fn new(seed: u64) -> World {
-        let room = RoomId::new("lobby").unwrap();
+        let room = RoomId::new("lobby").expect("it is there");
         let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
         let now = Millis(1_000);
         let config_of_client =
@@ -71,7 +71,7 @@ impl World {
             counter: 0,
         };
         let _load = world.authority.poll_effect();
-        world.authority.handle_loaded(Loaded::default(), now).unwrap();
+        world.authority.handle_loaded(Loaded::default(), now).expect("it is there");
         world.serve();
         world.say(Body::CreateRoom(v1::CreateRoom { name: "Lobby".into(), ..Default::default() }));
         world.client.set_token("token", now);
@@ -150,7 +150,7 @@ impl World {
     /// One frame arrives at the server.
     fn rise(&mut self) {
         let Some(bytes) = self.up.pop_front() else { return };
-        match binary::decode_client(&bytes, usize::MAX).unwrap().body {
+        match binary::decode_client(&bytes, usize::MAX).expect("it is there").body {
             Some(Request::Hello(hello)) => {
                 let welcome = v1::Welcome {
                     version: 1000,
@@ -216,7 +216,7 @@ impl World {
         let Some(room) = self.client.room(&self.room) else { return };
         let mut before = 0;
         for index in room.message_count().saturating_sub(newest)..room.message_count() {
-            let message = room.message(index).unwrap();
+            let message = room.message(index).expect("it is there");
             assert!(message.ordinal > before, "{} after {before}", message.ordinal);
             before = message.ordinal;
             assert_eq!(message.text, self.said[message.ordinal as usize - 1]);
@@ -274,7 +274,7 @@ fn in_thirty_thousand_changes_of_tier_with_traffic_on_its_way_nothing_is_lost_do
                 world.drain();
                 world.settle();
                 world.check(usize::MAX);
-                let room = world.client.room(&world.room).unwrap();
+                let room = world.client.room(&world.room).expect("it is there");
                 assert_eq!((room.synced(), room.position()), (Synced::Ready, world.head()), "seed {seed}");
                 assert_eq!(
                     room.digest().map(|digest| digest.value()),
@@ -284,7 +284,7 @@ fn in_thirty_thousand_changes_of_tier_with_traffic_on_its_way_nothing_is_lost_do
                 let shown = room.message_count();
                 let newest = shown.min(50);
                 for back in 0..newest {
-                    let message = room.message(shown - 1 - back).unwrap();
+                    let message = room.message(shown - 1 - back).expect("it is there");
                     assert_eq!(message.ordinal, (world.said.len() - back) as u64);
                 }
                 assert!(shown >= world.said.len().min(100), "{shown} of {}", world.said.len());
@@ -303,7 +303,7 @@ fn in_thirty_thousand_changes_of_tier_with_traffic_on_its_way_nothing_is_lost_do
 /// A room with fifty messages and twenty members.
 fn furnished() -> enfilade_core::RoomState {
     let name = "room-00000";
-    let mut state = enfilade_core::RoomState::replica(RoomId::new(name).unwrap());
+    let mut state = enfilade_core::RoomState::replica(RoomId::new(name).expect("it is there"));
     state.open_epoch(7);
     let create =
         Body::CreateRoom(v1::CreateRoom { name: name.into(), topic: "x".repeat(100), ..Default::default() });
@@ -315,7 +315,7 @@ fn furnished() -> enfilade_core::RoomState {
         let entry = Entry {
             seq: index as u64 + 1,
             op_id: enfilade_core::OpId::parse(Some(&v1::OpId { client: 5, counter: index as u64 + 1 }))
-                .unwrap(),
+                .expect("it is there"),
             author_name: author.clone(),
             author,
             at: Millis(index as u64),
@@ -323,7 +323,7 @@ fn furnished() -> enfilade_core::RoomState {
             op: op::encode(body.clone()),
             body: Some(body),
         };
-        state.apply(&entry).unwrap();
+        state.apply(&entry).expect("it is there");
     }
     state
 }
@@ -377,15 +377,15 @@ fn weigh(rooms: usize) {
     let counted_before = client.total_memory();
     for number in 0..rooms {
         let name = format!("room-{number:05}");
-        let id = RoomId::new(&name).unwrap();
+        let id = RoomId::new(&name).expect("it is there");
         client.set_tier(&id, Tier::Active, now);
         let (sync, seq) = bulk(&state, &name, number as u32 + 100);
         let frame = v1::ServerFrame { body: Some(Frame::RoomStateSync(sync)) };
         client.handle_frame(generation, &binary::encode_server(&frame), now);
-        assert_eq!(client.room(&id).unwrap().position().seq, seq);
+        assert_eq!(client.room(&id).expect("it is there").position().seq, seq);
         if number == 0 {
             let held = client.memory(&id);
-            assert!(held > 20_000 && client.budget(&id).unwrap().is_within(), "{held}");
+            assert!(held > 20_000 && client.budget(&id).expect("it is there").is_within(), "{held}");
         }
         client.set_tier(&id, Tier::Cached, now);
         drain(client, &mut disk);
@@ -400,7 +400,9 @@ fn weigh(rooms: usize) {
     assert!(counted >= measured * 4 / 5 && counted <= measured * 2, "{counted} counted, {measured} measured");
     assert!(client.rooms().len() >= rooms);
     for number in (0..rooms).step_by(97) {
-        let view = client.budget(&RoomId::new(&format!("room-{number:05}")).unwrap()).unwrap();
+        let view = client
+            .budget(&RoomId::new(&format!("room-{number:05}")).expect("it is there"))
+            .expect("it is there");
         assert!(view.tier == Tier::Cached && view.is_within(), "{view:?}");
     }
 }
