@@ -10,7 +10,8 @@ macro_rules! files {
 }
 
 files! {
-    "delta" "element_merge" "fold" "fractional_index" "fractional_index_heal" "hash" "message_digest" "packed_snapshot"
+    "cache_eviction" "cache_score" "delta" "element_merge" "fold" "fractional_index" "fractional_index_heal" "hash"
+    "message_digest" "packed_snapshot"
     "policy" "prediction" "room_id" "room_merge" "signal_clock" "signal_delay" "text" "tier_transition"
     "timeline_merge" "version_vector"
 }

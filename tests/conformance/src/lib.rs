@@ -3,6 +3,7 @@
 //! Each question is answered by the core alone. `tests/vectors/README.md` describes the questions, so that an
 //! implementation in another language can be asked the same.
 
+mod caches;
 mod json;
 mod merges;
 mod order;
@@ -21,6 +22,8 @@ type Rule = fn(&Value) -> Result<Value, Problem>;
 
 /// Every kind of question.
 const RULES: &[(&str, Rule)] = &[
+    ("cache_eviction", caches::eviction),
+    ("cache_score", caches::score),
     ("delta", rooms::delta),
     ("element_merge", merges::elements),
     ("fold", rooms::fold),
