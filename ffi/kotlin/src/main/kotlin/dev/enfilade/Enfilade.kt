@@ -152,7 +152,11 @@ class Enfilade(
      * Asks for any other operation, encoded as `Op` of `proto/op.proto`: moderation, roles, scores; in the user's inbox
      * (`inbox:` and the user's id) friends and status.
      */
-    suspend fun submit(room: String, operation: ByteArray): OpId = operation(Input.Submit(room, operation))
+    suspend fun submit(
+        room: String,
+        operation: ByteArray,
+    ): OpId = operation(Input.Submit(room, operation))
+
     /** Gives a message another text: one's own, or anybody's for moderators. It is shown at once. */
     suspend fun editMessage(
         room: String,
