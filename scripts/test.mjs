@@ -70,7 +70,7 @@ const STAGES = [
     name: "rust",
     what: "unit, integration and documentation tests",
     work: async (run) => {
-      await run("cargo", ["test", "--locked", "--workspace"]);
+      await run("cargo", ["test", "--locked", "--workspace", "--no-fail-fast"]);
       return countTests(run);
     },
   },

@@ -11,9 +11,9 @@ macro_rules! files {
 
 files! {
     "client_heartbeat" "client_hello" "client_history" "client_room_list" "client_set_tier" "client_signal"
-    "client_submit" "client_token_refresh" "client_unknown"
+    "client_submit" "client_time_request" "client_token_refresh" "client_unknown"
     "server_ack" "server_advice" "server_error" "server_heartbeat" "server_history_page" "server_rejection"
-    "server_room_list" "server_room_state_sync" "server_signals" "server_unknown" "server_welcome"
+    "server_room_list" "server_room_state_sync" "server_signals" "server_time_reply" "server_unknown" "server_welcome"
     "bad"
 }
 
