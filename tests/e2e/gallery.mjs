@@ -45,6 +45,31 @@ const SCREENS = {
     await ada.send(`Thank you @${w.name}`);
     await w.page.getByRole("button", { name: /Mentions, \d+ new/ }).click();
   },
+  changed: async ({ w, ada, phone }) => {
+    await w.openRoom("West wing");
+    await w.send("The third door opens to the wrnog side");
+    const own = w.page.locator("[data-status]", { hasText: "The third door" });
+    await until("Ada knows who that is", async () => (await ada.texts()).at(-1)?.includes("third door"));
+    await own.hover();
+    await own.getByRole("button", { name: "Edit" }).click();
+    await w.page.getByLabel("Edit message").fill("The third door opens to the wrong side");
+    await w.page.keyboard.press("Enter");
+    await own.getByText("edited").waitFor();
+    await own.hover();
+    await own.getByRole("button", { name: "React with 🎉" }).click();
+    const hers = ada.page.locator("[data-status]", { hasText: "third door opens to the wrong" });
+    await hers.hover();
+    await hers.getByRole("button", { name: "React with 👍" }).click();
+    await hers.getByRole("button", { name: "Pin" }).click();
+    await ada.send("Never mind");
+    const gone = ada.page.locator("[data-status]", { hasText: "Never mind" });
+    await gone.hover();
+    await gone.getByRole("button", { name: "Delete" }).click();
+    await gone.getByRole("button", { name: "Really delete?" }).click();
+    await w.page.getByText("deleted").first().waitFor();
+    if (phone) await own.locator(".bubble").tap();
+    else await own.hover();
+  },
   autocomplete: async ({ w }) => {
     await w.openRoom("West wing");
     await w.page.locator("#composer").pressSequentially("What do you think, @");

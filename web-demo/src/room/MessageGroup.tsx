@@ -71,6 +71,8 @@ const Message = memo(function Message({
       data-status={status}
       data-changing={changing || undefined}
       title={fullTime(at)}
+      // Where nothing can be pointed at, a tap shows the buttons.
+      tabIndex={-1}
     >
       {editing ? (
         <MessageEditor message={message} onDone={() => setEditing(false)} />

@@ -45,7 +45,8 @@ export const RoomListItem = memo(function RoomListItem({
           <span className="last-message">
             {row.lastMessage ? (
               <>
-                <span className="who">{row.lastMessage.authorName}:</span> {row.lastMessage.text}
+                <span className="who">{row.lastMessage.authorName}:</span>{" "}
+                {row.lastMessage.text || "Message deleted"}
               </>
             ) : (
               <span className="nothing">{row.topic || "No message yet"}</span>
