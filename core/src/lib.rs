@@ -22,6 +22,7 @@ mod id;
 pub mod limits;
 mod long;
 pub mod op;
+mod order;
 pub mod pending;
 pub mod policy;
 mod position;

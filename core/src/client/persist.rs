@@ -15,6 +15,7 @@ use super::view::Synced;
 use super::warm::NAVIGATION;
 use super::{Client, Effect, Event, RoomChange, User};
 use crate::op::Body;
+use crate::order::sorted;
 use crate::pending::{self, Counter, Pending, PendingOp};
 use crate::state::{RoomState, SnapshotFor};
 use crate::tier::{Tier, TierReason};
@@ -308,8 +309,8 @@ impl Client {
         self.outbox.room(id, RoomChange::Reset);
     }
 
-    fn take_ops(&mut self, mut ops: Vec<PendingOp>) {
-        ops.sort_by_key(|op| op.id);
+    fn take_ops(&mut self, ops: Vec<PendingOp>) {
+        let ops = sorted(ops, |a, b| a.id < b.id);
         if let Some(last) = ops.last()
             && self.counter.reserved() < last.id.counter
         {

@@ -8,6 +8,7 @@ use super::content::Content;
 use super::history::has_older;
 use super::rooms::Room;
 use crate::op::Body;
+use crate::order::sorted;
 use crate::pending::{OpState, PendingOp};
 use crate::tier::{Tier, TierReason};
 use crate::{Code, Digest, Millis, OpId, Position, RoomId, limits, v1};
@@ -383,10 +384,8 @@ impl Client {
     /// The rows of the room list: rooms of the polled list and rooms that are held, the last active first.
     pub fn rooms(&self) -> Vec<RoomRow<'_>> {
         let held = self.rooms.keys().filter(|id| !self.list.rows.contains_key(*id));
-        let mut rows: Vec<RoomRow<'_>> =
-            self.list.rows.keys().chain(held).filter_map(|id| self.row(id)).collect();
-        rows.sort_by(|a, b| (b.last_activity, a.id).cmp(&(a.last_activity, b.id)));
-        rows
+        let rows = self.list.rows.keys().chain(held).filter_map(|id| self.row(id)).collect();
+        sorted(rows, |a: &RoomRow<'_>, b| (b.last_activity, a.id) < (a.last_activity, b.id))
     }
 
     /// One row of the room list; `None` when it has none any more. Inboxes have none.

@@ -11,6 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::RoomId;
+use crate::order::sorted;
 use followers::Followers;
 use pairs::Pairs;
 use rooms::Rooms;
@@ -191,13 +192,18 @@ impl Predictor {
         candidates.retain(|candidate| {
             Some(candidate.room) != self.now_in && !is_held(self.rooms.name(candidate.room))
         });
-        let mut scored: Vec<(i32, Candidate)> = candidates
+        let scored: Vec<(i32, Candidate)> = candidates
             .into_iter()
             .map(|candidate| (self.weights.score(&candidate.features), candidate))
             .collect();
-        scored.sort_unstable_by_key(|(score, candidate)| (-score, candidate.room));
-        scored.truncate(count);
-        scored.iter().filter_map(|(score, candidate)| self.prediction(*score, candidate)).collect()
+        let scored = sorted(scored, |(score, candidate), (other_score, other)| {
+            (-score, candidate.room) < (-other_score, other.room)
+        });
+        scored
+            .iter()
+            .take(count)
+            .filter_map(|(score, candidate)| self.prediction(*score, candidate))
+            .collect()
     }
 
     /// Forgets everything.

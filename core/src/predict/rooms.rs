@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::order::sorted;
+
 /// What is known of a room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
@@ -92,11 +94,12 @@ impl Rooms {
     /// Chooses which to forget: of those visited least, the ones visited longest ago. Gives the numbers that the rest
     /// will have.
     pub(super) fn choose(&self, forget: usize, spare: &[u16]) -> Vec<Option<u16>> {
-        let mut order: Vec<u16> = (0..self.known.len() as u16).filter(|room| !spare.contains(room)).collect();
-        order.sort_unstable_by_key(|room| {
+        let worth = |room: &u16| {
             let known = &self.known[usize::from(*room)];
             (known.visits, known.last, *room)
-        });
+        };
+        let rooms = (0..self.known.len() as u16).filter(|room| !spare.contains(room)).collect();
+        let order = sorted(rooms, |one, other| worth(one) < worth(other));
         let mut numbers = alloc::vec![Some(0); self.known.len()];
         order.iter().take(forget).for_each(|room| numbers[usize::from(*room)] = None);
         for (number, kept) in numbers.iter_mut().flatten().enumerate() {
@@ -140,8 +143,7 @@ impl Rooms {
         }
         let visits = |room: &u16| rooms.known[usize::from(*room)].visits;
         let is_ordered = rooms.ranks.is_sorted_by(|one, other| visits(one) >= visits(other));
-        let mut by_name: Vec<u16> = (0..count as u16).collect();
-        by_name.sort_unstable_by(|one, other| rooms.name(*one).cmp(rooms.name(*other)));
+        let by_name = sorted((0..count as u16).collect(), |one, other| rooms.name(*one) < rooms.name(*other));
         let is_unique = by_name.is_sorted_by(|one, other| rooms.name(*one) < rooms.name(*other));
         rooms.by_name = by_name;
         let is_whole = start == rooms.names.len()
