@@ -63,12 +63,14 @@ impl Inbox {
     /// effects that the server repeats after a crash leave no trace in the log.
     pub fn is_settled(&self, body: &Body) -> bool {
         match body {
-            Body::FollowRoom(v1::FollowRoom { room_id, as_of }) => {
-                self.following(room_id).is_some_and(|known| known.following || is_overtaken(known, as_of))
-            }
-            Body::UnfollowRoom(v1::UnfollowRoom { room_id, as_of }) => {
-                self.following(room_id).is_none_or(|known| !known.following || is_overtaken(known, as_of))
-            }
+            // Later news that changes nothing is kept all the same: what it overtakes may still be on its way.
+            Body::FollowRoom(v1::FollowRoom { room_id, as_of }) => self
+                .following(room_id)
+                .is_some_and(|known| is_overtaken(known, as_of) || (known.following && as_of.is_none())),
+            Body::UnfollowRoom(v1::UnfollowRoom { room_id, as_of }) => match self.following(room_id) {
+                Some(known) => is_overtaken(known, as_of) || (!known.following && as_of.is_none()),
+                None => as_of.is_none(),
+            },
             Body::Notify(notify) => self.is_known(notify),
             Body::SetReadMarker(marker) => marker.ordinal <= self.read(&marker.room_id),
             _ => false,

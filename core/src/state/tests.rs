@@ -370,6 +370,19 @@ fn news_about_following_is_overtaken_by_later_news_of_the_same_log() {
 }
 
 #[test]
+fn later_news_that_changes_nothing_still_overtakes_what_is_on_its_way() {
+    // Joined, left and joined again; the news of leaving comes last.
+    assert!(!inbox(&[follow("lobby", 5)]).inbox().is_settled(&follow("lobby", 9)));
+    let state = inbox(&[follow("lobby", 5), follow("lobby", 9), unfollow("lobby", 8)]);
+    assert!(state.inbox().following("lobby").unwrap().following);
+    // Joined and left; the news of joining comes last.
+    assert!(!inbox(&[]).inbox().is_settled(&unfollow("lobby", 6)));
+    let state = inbox(&[unfollow("lobby", 6), follow("lobby", 5)]);
+    assert!(!state.inbox().following("lobby").unwrap().following);
+    assert!(state.inbox().is_settled(&unfollow("lobby", 6)), "what is repeated leaves no trace");
+}
+
+#[test]
 fn a_read_marker_never_moves_back_and_takes_the_mentions_before_it() {
     let state = inbox(&[notify("lobby", 3), notify("lobby", 7), read("lobby", 5), read("lobby", 4)]);
     assert_eq!((state.inbox().read("lobby"), state.inbox().mentions("lobby")), (5, 1));
