@@ -85,17 +85,12 @@ impl RoomState {
             && snapshot.followings.len() <= limits::FOLLOWINGS
             && snapshot.notifications.len() <= limits::NOTIFICATIONS;
         let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
+        // Numbers below this can be counted on without overflow.
         let countable = position.epoch < limits::INTEGER_BOUND && position.seq < limits::INTEGER_BOUND;
         if snapshot.fold_version > FOLD_VERSION {
             return Err(Code::FoldTooNew);
         }
         if snapshot.fold_version == 0 || !within || !countable {
-            return Err(Code::Malformed);
-        }
-        let position = snapshot.position.map(Position::from).ok_or(Code::Malformed)?;
-        // Numbers below this can be counted on without overflow.
-        let numbers = [position.epoch, position.seq];
-        if numbers.iter().any(|number| *number >= limits::INTEGER_BOUND) {
             return Err(Code::Malformed);
         }
         let mut digest = Digest { chain: snapshot.chain, registers: 0 };
