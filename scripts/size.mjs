@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { namedWasm } from "./build-wasm.mjs";
 import { build } from "./lib/build.mjs";
+import { functionNames, sections } from "./lib/wasm-file.mjs";
 
 const MODULES_SHOWN = 30;
 const FUNCTIONS_SHOWN = 40;
@@ -25,57 +26,6 @@ const SECTIONS = [
 ];
 const IMPORTS = 2;
 const CODE = 10;
-const FUNCTION_NAMES = 1;
-
-/** Reads what a WASM file is made of, one value after the other. */
-class Reader {
-  constructor(bytes, at = 0, end = bytes.length) {
-    this.bytes = bytes;
-    this.at = at;
-    this.end = end;
-  }
-
-  byte() {
-    return this.bytes[this.at++];
-  }
-
-  number() {
-    let value = 0;
-    for (let factor = 1; ; factor *= 128) {
-      const byte = this.byte();
-      value += (byte % 128) * factor;
-      if (byte < 128) return value;
-    }
-  }
-
-  text() {
-    return this.part(this.number()).toText();
-  }
-
-  /** What comes next, of this length, with a reader of its own. */
-  part(length) {
-    this.at += length;
-    return new Reader(this.bytes, this.at - length, this.at);
-  }
-
-  toText() {
-    return this.bytes.toString("utf8", this.at, this.end);
-  }
-
-  *items(read) {
-    for (let left = this.number(); left > 0; left--) yield read(this);
-  }
-}
-
-function* sections(bytes) {
-  const file = new Reader(bytes, "\0asm1234".length);
-  while (file.at < file.end) {
-    const id = file.byte();
-    const size = file.number();
-    const content = file.part(size);
-    yield { id, size, content, name: id === 0 ? content.text() : SECTIONS[id] };
-  }
-}
 
 /** One import; whether it is a function. */
 function importsFunction(reader) {
@@ -92,14 +42,6 @@ function importsFunction(reader) {
   if (kind === 1 || kind === 2) skipLimits();
   if (kind === 3) reader.at += 2;
   return kind === 0;
-}
-
-function* functionNames(reader) {
-  while (reader.at < reader.end) {
-    const kind = reader.byte();
-    const part = reader.part(reader.number());
-    if (kind === FUNCTION_NAMES) yield* part.items((names) => [names.number(), names.text()]);
-  }
 }
 
 /** Functions with name and size. */
@@ -137,7 +79,10 @@ function byOwner(functions) {
 }
 
 await build("wasm");
-const all = [...sections(readFileSync(namedWasm))];
+const all = [...sections(readFileSync(namedWasm))].map((section) => ({
+  ...section,
+  name: section.name ?? SECTIONS[section.id],
+}));
 const inCode = functions(all);
 const [count = FUNCTIONS_SHOWN, word = ""] = process.argv.slice(2);
 show(
