@@ -2,6 +2,7 @@
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { installBackends } from "./backends.mjs";
 import { buildTools } from "./build-wasm.mjs";
 import { build, requireTargets } from "./lib/build.mjs";
 import { checkDependencies } from "./lib/deny.mjs";
@@ -65,6 +66,11 @@ const STAGES = [
     name: "tidy",
     what: "the repository's own rules",
     work: (run) => run("cargo", ["test", "--locked", "--workspace", "--test", "tidy"]),
+  },
+  {
+    name: "backends",
+    what: "the real Redis, MongoDB-compatible server and Kafka that tests run against",
+    work: installBackends,
   },
   {
     name: "rust",
@@ -171,7 +177,7 @@ async function runStage({ name, what, needs = [], builds = [], work }) {
   const began = performance.now();
   const done = (result) => ({ name, result, seconds: (performance.now() - began) / 1000 });
   try {
-    if (work) await requireParts(["linker"]);
+    if (work) await requireParts(["linker", "make", "cxx"]);
     await requireParts(needs);
     const built = await build(...builds);
     if (work) await step(name, what, work);

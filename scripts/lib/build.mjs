@@ -71,7 +71,7 @@ export async function build(...names) {
     const made = outputs.map((path) => (path.startsWith("/") ? path : join(root, path)));
     const print = fingerprint(inputs);
     if (isFresh(name, print, made)) continue;
-    if (name !== "packages") await requireParts(["linker"]);
+    if (name !== "packages") await requireParts(["linker", "make", "cxx"]);
     await step(name, what, (run) => work(run, rest));
     // The inputs as they are now: `npm ci` and builds do not change them, an editor may have, and then it is stale.
     if (fingerprint(inputs) === print) remember(name, print);

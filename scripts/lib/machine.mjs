@@ -19,6 +19,11 @@ const PARTS = {
   chromedriver: { variable: "CHROMEDRIVER", programs: ["chromedriver"], packages: ["chromium-driver"] },
   jdk: { programs: ["javac"], packages: ["default-jdk-headless"] },
   maven: { programs: ["mvn"], packages: ["maven"] },
+  // Kafka's client is built from its C sources.
+  make: { programs: ["make"], packages: ["make"] },
+  cxx: { programs: ["g++"], packages: ["g++"] },
+  redis: { variable: "REDIS_SERVER", programs: ["redis-server"], packages: ["redis-server"] },
+  redisCli: { variable: "REDIS_CLI", programs: ["redis-cli"], packages: ["redis-tools"] },
 };
 
 /** The first thing said when Rust or Node are not there, as nothing goes without them. */
