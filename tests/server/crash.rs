@@ -6,7 +6,7 @@ use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::wire::Codec;
 use enfilade_core::{Code, Position, RoomId, Tier, limits, op, v1};
 use enfilade_server::folder::DataFolder;
-use enfilade_server::store::{Appended, EmbeddedStore, Options, RoomStore as _};
+use enfilade_server::store::{Append, Appended, EmbeddedStore, Options, RoomStore as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -165,7 +165,7 @@ async fn a_room_whose_entries_are_damaged_says_so_and_leaves_others_alone() {
         let store = open_store(&server);
         let head = store.load(&bad).await.unwrap().unwrap().head;
         let row = store.summaries_of(std::slice::from_ref(&bad)).await.unwrap().remove(0).unwrap();
-        let appended = store.append(&bad, head, vec![garbage.clone()], row).await.unwrap();
+        let appended = store.append(&bad, Append::new(head, vec![garbage.clone()], row)).await.unwrap();
         store.close().await.unwrap();
         let Appended::Done { head } = appended else { panic!("{appended:?}") };
         head

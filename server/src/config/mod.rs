@@ -306,6 +306,7 @@ impl From<&Config> for serve::Settings {
                 queue_bytes: store.queue_bytes,
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
+                followers: Vec::new(),
             },
             guests: config.guests.allowed,
             guest_lifetime: config.guest_lifetime(),

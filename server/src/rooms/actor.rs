@@ -25,7 +25,7 @@ use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomCost, RoomMessage, Rooms};
 use crate::auth::now;
 use crate::net::{self, Frames};
-use crate::store::{self, StoreError};
+use crate::store::{self, Append, StoreError};
 use crate::telemetry;
 
 /// Messages that are taken at a time, so that what they entail is batched.
@@ -280,7 +280,10 @@ impl RoomTask {
                         .encode_to_vec()
                         .into(),
                 };
-                Answer::Appended(store.append_amending(&room, expected, batch, row, amended).await, summary)
+                Answer::Appended(
+                    store.append(&room, Append { amended, ..Append::new(expected, batch, row) }).await,
+                    summary,
+                )
             }),
             Effect::Read { after } => Box::pin(async move {
                 let (limit, bytes) = (store::Limits::PAGE_ENTRIES, store::Limits::PAGE_BYTES);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::Position;
+use enfilade_core::{Position, RoomId};
 
-use super::{Result, StoreError};
+use super::{Append, Result, StoreError, keys};
 
 /// What one request to a store may hold.
 pub struct Limits;
@@ -35,15 +35,23 @@ impl Limits {
     pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
     /// Rows of one page of the directory.
     pub const PAGE_ROWS: usize = 1_000;
+    /// Commands on readable keys of one append: several for each entry of a batch.
+    pub const KEY_WRITES: usize = 8 * 1_024;
+    /// Bytes that these commands carry: whole elements of a whiteboard may be written anew.
+    pub const KEYS_BYTES: usize = 8 * 1024 * 1024;
+    /// Bytes of a readable key's name.
+    pub const KEY_BYTES: usize = 256;
+    /// Rooms of one page of a worklist.
+    pub const PAGE_ROOMS: usize = 1_000;
     /// Entries that one trim forgets, so that it doesn't hold up appends.
     pub const TRIM_ENTRIES: u64 = 4_096;
 }
 
-fn invalid<T>(message: String) -> Result<T> {
+pub(super) fn invalid<T>(message: String) -> Result<T> {
     Err(StoreError::Invalid(message))
 }
 
-fn at_most(what: &str, size: usize, limit: usize) -> Result<()> {
+pub(super) fn at_most(what: &str, size: usize, limit: usize) -> Result<()> {
     if size > limit {
         invalid(format!("{what} of {size} bytes is above the limit of {limit}"))
     } else {
@@ -59,7 +67,9 @@ pub(super) fn epoch(epoch: u64) -> Result<()> {
     }
 }
 
-pub(super) fn append(expected: Position, batch: &[Bytes], summary: &Bytes) -> Result<()> {
+pub(super) fn append(room: &RoomId, append: &Append) -> Result<()> {
+    let Append { expected, batch, summary, amended: amended_rows, keys: _ } = append;
+    let expected = *expected;
     epoch(expected.epoch)?;
     if batch.is_empty() {
         return invalid("an empty batch can't be appended".into());
@@ -81,10 +91,12 @@ pub(super) fn append(expected: Position, batch: &[Bytes], summary: &Bytes) -> Re
         at_most("an entry", entry.len(), Limits::ENTRY_BYTES)?;
     }
     at_most("a batch", batch.iter().map(Bytes::len).sum(), Limits::BATCH_BYTES)?;
-    at_most("a summary", summary.len(), Limits::SUMMARY_BYTES)
+    at_most("a summary", summary.len(), Limits::SUMMARY_BYTES)?;
+    amended(expected, batch.len(), amended_rows)?;
+    keys::check(room, append)
 }
 
-pub(super) fn amended(expected: Position, batch: usize, amended: &[(u64, Bytes)]) -> Result<()> {
+fn amended(expected: Position, batch: usize, amended: &[(u64, Bytes)]) -> Result<()> {
     if amended.len() > Limits::BATCH_ENTRIES {
         return invalid(format!(
             "{} amended entries are above the limit of {}",
@@ -110,6 +122,12 @@ pub(super) fn snapshot(position: Position, snapshot: &Bytes) -> Result<()> {
         return invalid("a snapshot can't be empty".into());
     }
     at_most("a snapshot", snapshot.len(), Limits::SNAPSHOT_BYTES)
+}
+
+/// Whether a follower's cursor goes to `position`, in a log that ends at `head`.
+pub(super) fn is_cursor(stored: Option<Position>, position: Position, head: Position) -> bool {
+    let is_in_log = position.epoch == head.epoch && position.seq <= head.seq;
+    is_in_log && stored.is_none_or(|stored| stored.epoch != position.epoch || stored.seq <= position.seq)
 }
 
 pub(super) fn lease(node: &str, note: &Bytes, ttl: Duration) -> Result<()> {

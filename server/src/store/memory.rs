@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,11 +11,12 @@ use tokio::sync::broadcast;
 
 use super::leases::Leases;
 use super::limits::{self, Limits, PageBounds};
-use super::{Appended, HINTS, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+use super::{Append, Appended, Follower, HINTS, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
 
 /// A store that forgets everything with the process: for tests and simulations.
 pub struct MemoryStore {
     rooms: Mutex<Option<Rooms>>,
+    followers: Vec<Follower>,
     leases: Leases,
     hints: broadcast::Sender<Hint>,
 }
@@ -24,6 +25,8 @@ pub struct MemoryStore {
 struct Rooms {
     logs: BTreeMap<RoomId, Log>,
     summaries: BTreeMap<RoomId, Bytes>,
+    /// Rooms of which a follower has not done everything yet.
+    work: BTreeSet<(Follower, RoomId)>,
 }
 
 struct Log {
@@ -33,6 +36,7 @@ struct Log {
     oldest: u64,
     entries: VecDeque<Bytes>,
     amended: BTreeMap<u64, Bytes>,
+    cursors: BTreeMap<Follower, Position>,
 }
 
 impl Log {
@@ -64,6 +68,7 @@ impl Default for MemoryStore {
     fn default() -> MemoryStore {
         MemoryStore {
             rooms: Mutex::new(Some(Rooms::default())),
+            followers: Vec::new(),
             leases: Leases::default(),
             hints: broadcast::channel(HINTS).0,
         }
@@ -74,6 +79,11 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> MemoryStore {
         MemoryStore::default()
+    }
+
+    /// An empty store that these follow.
+    pub fn followed_by(followers: &[Follower]) -> MemoryStore {
+        MemoryStore { followers: followers.to_vec(), ..MemoryStore::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Rooms>> {
@@ -113,22 +123,16 @@ impl RoomStore for MemoryStore {
                 oldest: 1,
                 entries: VecDeque::new(),
                 amended: BTreeMap::new(),
+                cursors: BTreeMap::new(),
             });
             Ok(log.epoch)
         })
     }
 
-    fn append_amending<'a>(
-        &'a self,
-        room: &'a RoomId,
-        expected: Position,
-        batch: Vec<Bytes>,
-        summary: Bytes,
-        amended: Vec<(u64, Bytes)>,
-    ) -> BoxFuture<'a, Result<Appended>> {
+    fn append<'a>(&'a self, room: &'a RoomId, append: Append) -> BoxFuture<'a, Result<Appended>> {
         self.with(|rooms| {
-            limits::append(expected, &batch, &summary)?;
-            limits::amended(expected, batch.len(), &amended)?;
+            limits::append(room, &append)?;
+            let Append { expected, batch, summary, amended, keys: _ } = append;
             let Some(log) = rooms.logs.get_mut(room) else {
                 return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
             };
@@ -145,6 +149,7 @@ impl RoomStore for MemoryStore {
             } else {
                 rooms.summaries.insert(room.clone(), summary);
             }
+            rooms.work.extend(self.followers.iter().map(|follower| (*follower, room.clone())));
             // Nobody watching is fine.
             let _ = self.hints.send(Hint { room: room.clone(), head });
             Ok(Appended::Done { head })
@@ -261,6 +266,55 @@ impl RoomStore for MemoryStore {
         })
     }
 
+    fn pending<'a>(
+        &'a self,
+        follower: Follower,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RoomId>>> {
+        self.with(|rooms| {
+            let listed = rooms.work.iter().filter(|(of, _)| *of == follower).map(|(_, room)| room);
+            let listed = listed.filter(|room| after.is_none_or(|after| *room > after));
+            Ok(listed.take(limit.min(Limits::PAGE_ROOMS)).cloned().collect())
+        })
+    }
+
+    fn cursor<'a>(&'a self, room: &'a RoomId, follower: Follower) -> BoxFuture<'a, Result<Option<Position>>> {
+        self.with(|rooms| Ok(rooms.logs.get(room).and_then(|log| log.cursors.get(&follower).copied())))
+    }
+
+    fn set_cursor<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        position: Position,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.with(|rooms| {
+            let Some(log) = rooms.logs.get_mut(room) else { return Ok(false) };
+            let stored = log.cursors.get(&follower).copied();
+            let taken = limits::is_cursor(stored, position, log.head());
+            if taken {
+                log.cursors.insert(follower, position);
+            }
+            Ok(taken)
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        at: Position,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.with(|rooms| {
+            let settled = rooms.logs.get(room).is_some_and(|log| log.head() == at);
+            if settled {
+                rooms.work.remove(&(follower, room.clone()));
+            }
+            Ok(settled)
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         *self.lock() = None;
         ready(Ok(())).boxed()
@@ -272,14 +326,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::MemoryStore;
-    use crate::store::SharedStore;
     use crate::store::contract::{Fixture, contract};
+    use crate::store::{Follower, SharedStore};
 
     struct InMemory;
 
     impl Fixture for InMemory {
         async fn new() -> (SharedStore, InMemory) {
-            (Arc::new(MemoryStore::new()), InMemory)
+            (Arc::new(MemoryStore::followed_by(&Follower::ALL)), InMemory)
         }
     }
 

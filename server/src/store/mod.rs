@@ -15,11 +15,15 @@ use tokio::sync::broadcast;
 #[cfg(test)]
 mod contract;
 mod embedded;
+mod follow;
+mod keys;
 mod leases;
 mod limits;
 mod memory;
 
 pub use embedded::{EmbeddedStore, Options, Written};
+pub use follow::Follower;
+pub use keys::{KeyCommand, KeyWrite};
 pub use limits::Limits;
 pub use memory::MemoryStore;
 
@@ -46,36 +50,16 @@ pub trait RoomStore: Send + Sync + 'static {
     /// The epoch is from 1 to 2^53 - 1.
     fn claim<'a>(&'a self, room: &'a RoomId, epoch: u64) -> BoxFuture<'a, Result<u64>>;
 
-    /// Appends the batch as the entries after `expected`, on condition that the log ends there.
+    /// Appends the batch as the entries after [`Append::expected`], on condition that the log ends there.
     ///
-    /// All or nothing, and durable when it returns [`Appended::Done`]. `summary` replaces the room's row in the
-    /// directory in the same step; an empty one takes the row away.
+    /// All or nothing, and durable when it returns [`Appended::Done`]. In the same step the room's row in the directory
+    /// is replaced, what has become of older entries is stored, the readable keys are written, and the room comes onto
+    /// the worklist of every [`Follower`].
     ///
     /// Where the log is elsewhere, nothing is written and [`Appended::Conflict`] tells where it is. A batch that is
     /// appended twice with the same `expected` is stored once: the second time is a conflict. An empty batch is
-    /// invalid, and so is one beyond the [`Limits`].
-    fn append<'a>(
-        &'a self,
-        room: &'a RoomId,
-        expected: Position,
-        batch: Vec<Bytes>,
-        summary: Bytes,
-    ) -> BoxFuture<'a, Result<Appended>> {
-        self.append_amending(room, expected, batch, summary, Vec::new())
-    }
-
-    /// Appends as [`append`](Self::append) does, and stores in the same step what has become of older entries: by
-    /// their seq, each in place of what was stored for it before. The entries themselves stay as they are.
-    ///
-    /// A seq beyond the batch's last is invalid, and so are more rows or bytes than a batch may have.
-    fn append_amending<'a>(
-        &'a self,
-        room: &'a RoomId,
-        expected: Position,
-        batch: Vec<Bytes>,
-        summary: Bytes,
-        amended: Vec<(u64, Bytes)>,
-    ) -> BoxFuture<'a, Result<Appended>>;
+    /// invalid, and so is an append beyond the [`Limits`].
+    fn append<'a>(&'a self, room: &'a RoomId, append: Append) -> BoxFuture<'a, Result<Appended>>;
 
     /// What has become of entries from `from` to before `before_seq`, ascending by seq: those that were amended, with
     /// what was stored last, at most [`Limits::PAGE_ENTRIES`]. None where `from` is of another epoch than the log.
@@ -148,6 +132,43 @@ pub trait RoomStore: Send + Sync + 'static {
     /// The rows of these rooms, in their order; `None` for a room without one. At most [`Limits::PAGE_ROWS`].
     fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
 
+    /// Rooms on a follower's worklist after the room `after`, ascending by id, at most `limit` and
+    /// [`Limits::PAGE_ROOMS`]. A page shorter than that is the last.
+    ///
+    /// A room is on the list from its append on until it was [settled](Self::settle). It may be there without need.
+    fn pending<'a>(
+        &'a self,
+        follower: Follower,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RoomId>>>;
+
+    /// How far a follower has come in a room: its last entry that is done. `None` where it has done nothing yet.
+    ///
+    /// Of another epoch than the log: that log is gone, and the follower begins anew with the one that is there.
+    fn cursor<'a>(&'a self, room: &'a RoomId, follower: Follower) -> BoxFuture<'a, Result<Option<Position>>>;
+
+    /// Notes how far a follower has come. Durable before it returns.
+    ///
+    /// `false`, and nothing is done, where the position isn't one of the log's (another epoch, or beyond its head), or
+    /// where the cursor is further in this epoch: then another node was first, which is no error.
+    fn set_cursor<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        position: Position,
+    ) -> BoxFuture<'a, Result<bool>>;
+
+    /// Takes a room off a follower's worklist, on condition that the log still ends at `at`.
+    ///
+    /// `false` when it stays: the log has grown, or a node may be about to append. Ask again later.
+    fn settle<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        at: Position,
+    ) -> BoxFuture<'a, Result<bool>>;
+
     /// Finishes what was begun, and lets go of files and connections. Everything after it is
     /// [`StoreError::Unavailable`]. A second time it does nothing.
     fn close(&self) -> BoxFuture<'_, Result<()>>;
@@ -165,6 +186,37 @@ pub struct Loaded {
     pub snapshot: Option<(Position, Bytes)>,
     /// Encoded entries right after the snapshot, ascending, without a gap.
     pub entries: Vec<Bytes>,
+}
+
+/// What is appended to a room's log, and what is written with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Append {
+    /// Where the log must end, so that this is appended.
+    pub expected: Position,
+    /// Encoded entries, at least one.
+    pub batch: Vec<Bytes>,
+    /// The room's row in the directory, in place of the one before; an empty one takes the row away.
+    pub summary: Bytes,
+    /// What has become of older entries, by their seq: each in place of what was stored for it before. The entries
+    /// themselves stay as they are. A seq beyond the batch's last is invalid.
+    pub amended: Vec<(u64, Bytes)>,
+    /// The room's readable keys.
+    pub keys: Vec<KeyWrite>,
+}
+
+impl Append {
+    /// An append that amends nothing and writes no readable keys.
+    pub fn new(expected: Position, batch: Vec<Bytes>, summary: Bytes) -> Append {
+        Append { expected, batch, summary, amended: Vec::new(), keys: Vec::new() }
+    }
+
+    /// Bytes that it carries.
+    pub fn bytes(&self) -> usize {
+        let batch = self.batch.iter().map(Bytes::len).sum::<usize>();
+        let amended = self.amended.iter().map(|(_, message)| message.len()).sum::<usize>();
+        let keys = self.keys.iter().map(|write| write.command.bytes()).sum::<usize>();
+        batch + amended + keys + self.summary.len()
+    }
 }
 
 /// The answer to an append.

@@ -2,7 +2,7 @@ use enfilade_core::op::{self, Body};
 use enfilade_core::{ClientId, Entry, Millis, OpId, RoomState};
 
 use super::*;
-use crate::store::MemoryStore;
+use crate::store::{Append, MemoryStore};
 
 const FIRST_REVISION: u64 = 1_000;
 
@@ -202,7 +202,10 @@ async fn every_row_of_the_store_is_read_at_the_start() {
         let epoch = store.claim(&room, 1).await.unwrap();
         let row = public(room.as_str(), 1).encode_to_vec();
         store
-            .append(&room, Position::start(epoch), vec![Bytes::from_static(b"entry")], row.into())
+            .append(
+                &room,
+                Append::new(Position::start(epoch), vec![Bytes::from_static(b"entry")], row.into()),
+            )
             .await
             .unwrap();
     }

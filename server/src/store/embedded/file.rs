@@ -9,13 +9,14 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use super::tables::{META, Tables};
 use crate::folder::{DataFolder, io_error};
-use crate::store::{Result, StoreError};
+use crate::store::{Follower, Result, StoreError};
 
 /// The file within the data folder.
 const NAME: &str = "rooms.redb";
 /// Rises when a build can't read what an older one wrote, or the reverse.
 const FORMAT: u32 = 1;
 const FORMAT_KEY: &str = "format";
+const FOLLOWERS_KEY: &str = "followers";
 const STORE_ID_KEY: &str = "store_id";
 /// Files up to this size are checked whole at every start, which takes half a second; larger ones only after a crash,
 /// when the file says so itself.
@@ -149,6 +150,35 @@ fn describe(database: &Database) -> std::result::Result<(), redb::Error> {
         meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice())?;
         meta.insert(STORE_ID_KEY, store_id.as_slice())?;
         Tables::open(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Notes who follows. Whoever did not until now finds every room on the worklist; whoever does not any more finds, when
+/// it comes back, every room again.
+pub(super) fn admit(database: &Database, followers: &[Follower]) -> std::result::Result<(), redb::Error> {
+    let names = |followers: &[Follower]| {
+        followers.iter().map(|follower| follower.name()).collect::<Vec<_>>().join(" ")
+    };
+    let known = {
+        let meta = database.begin_read()?.open_table(META)?;
+        let row = meta.get(FOLLOWERS_KEY)?;
+        row.map(|row| String::from_utf8_lossy(row.value()).into_owned()).unwrap_or_default()
+    };
+    if known == names(followers) {
+        return Ok(());
+    }
+    let transaction = database.begin_write()?;
+    {
+        let mut tables = Tables::open(&transaction)?;
+        for follower in followers {
+            if !known.split(' ').any(|name| name == follower.name()) {
+                tables.list_all(*follower)?;
+            }
+        }
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(FOLLOWERS_KEY, names(followers).as_bytes())?;
     }
     transaction.commit()?;
     Ok(())

@@ -16,7 +16,7 @@ use self::tables::{Tables, View};
 use self::writer::Writer;
 use super::leases::Leases;
 use super::limits::{self, PageBounds};
-use super::{Appended, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+use super::{Append, Appended, Follower, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
 use crate::folder::DataFolder;
 
 mod file;
@@ -41,6 +41,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Free disk space below which writes are refused, while everything else still has some.
     pub reserve_bytes: u64,
+    /// Who has a worklist. A follower that is new to the store finds every room on its own.
+    pub followers: Vec<Follower>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             queue_bytes: 64 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             reserve_bytes: 32 * 1024 * 1024,
+            followers: Vec::new(),
         }
     }
 }
@@ -68,6 +71,7 @@ pub struct EmbeddedStore {
     reads: Semaphore,
     reads_waiting: Semaphore,
     leases: Leases,
+    followers: Arc<[Follower]>,
     // Unlocked after the file is closed.
     _folder: Arc<DataFolder>,
 }
@@ -86,7 +90,9 @@ impl EmbeddedStore {
     /// is checked whole.
     pub fn open(folder: Arc<DataFolder>, options: &Options) -> Result<EmbeddedStore> {
         let file = Arc::new(StoreFile::new(folder.clone(), options.cache_bytes));
-        let slot = Arc::new(Slot { database: RwLock::new(Ok(file.open()?)) });
+        let database = file.open()?;
+        file::admit(&database, &options.followers).map_err(|error| file.error(error))?;
+        let slot = Arc::new(Slot { database: RwLock::new(Ok(database)) });
         let writer = Writer::start(file.clone(), slot.clone(), options)?;
         Ok(EmbeddedStore {
             slot,
@@ -95,6 +101,7 @@ impl EmbeddedStore {
             reads: Semaphore::new(READS),
             reads_waiting: Semaphore::new(READS + READS_WAITING),
             leases: Leases::default(),
+            followers: options.followers.clone().into(),
             _folder: folder,
         })
     }
@@ -185,22 +192,13 @@ impl RoomStore for EmbeddedStore {
         .boxed()
     }
 
-    fn append_amending<'a>(
-        &'a self,
-        room: &'a RoomId,
-        expected: Position,
-        batch: Vec<Bytes>,
-        summary: Bytes,
-        amended: Vec<(u64, Bytes)>,
-    ) -> BoxFuture<'a, Result<Appended>> {
+    fn append<'a>(&'a self, room: &'a RoomId, append: Append) -> BoxFuture<'a, Result<Appended>> {
         let room = room.clone();
         async move {
-            limits::append(expected, &batch, &summary)?;
-            limits::amended(expected, batch.len(), &amended)?;
-            let amending = amended.iter().map(|(_, message)| message.len()).sum::<usize>();
-            let bytes = batch.iter().map(Bytes::len).sum::<usize>() + summary.len() + amending;
-            let work =
-                move |tables: &mut Tables<'_>| tables.append(&room, expected, &batch, &summary, &amended);
+            limits::append(&room, &append)?;
+            let bytes = append.bytes();
+            let followers = self.followers.clone();
+            let work = move |tables: &mut Tables<'_>| tables.append(&room, &append, &followers);
             self.writer.submit(bytes, work).await
         }
         .boxed()
@@ -286,6 +284,41 @@ impl RoomStore for EmbeddedStore {
             self.view(move |view| view.summaries_of(&rooms)).await
         }
         .boxed()
+    }
+
+    fn pending<'a>(
+        &'a self,
+        follower: Follower,
+        after: Option<&'a RoomId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<RoomId>>> {
+        let after = after.cloned();
+        self.view(move |view| view.pending(follower, after.as_ref(), limit)).boxed()
+    }
+
+    fn cursor<'a>(&'a self, room: &'a RoomId, follower: Follower) -> BoxFuture<'a, Result<Option<Position>>> {
+        let room = room.clone();
+        self.view(move |view| view.cursor(&room, follower)).boxed()
+    }
+
+    fn set_cursor<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        position: Position,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let room = room.clone();
+        self.writer.submit(0, move |tables| tables.set_cursor(&room, follower, position)).boxed()
+    }
+
+    fn settle<'a>(
+        &'a self,
+        room: &'a RoomId,
+        follower: Follower,
+        at: Position,
+    ) -> BoxFuture<'a, Result<bool>> {
+        let room = room.clone();
+        self.writer.submit(0, move |tables| tables.settle(&room, follower, at)).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use enfilade_core::{Position, RoomId};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use crate::store::limits::{Limits, PageBounds};
-use crate::store::{Appended, Hint, Loaded, Page};
+use crate::store::limits::{self, Limits, PageBounds};
+use crate::store::{Append, Appended, Follower, Hint, Loaded, Page};
 
 pub(super) type Result<T> = std::result::Result<T, redb::Error>;
 
@@ -17,12 +17,21 @@ type EntryKey = (&'static str, u64, u64);
 /// Epoch and seq at which the snapshot was taken.
 type SnapshotRow = (u64, u64, &'static [u8]);
 
+/// Follower, room.
+type FollowerKey = (&'static str, &'static str);
+/// Epoch and seq of the last entry that is done.
+type CursorRow = (u64, u64);
+
 const HEADS: TableDefinition<HeadKey, HeadRow> = TableDefinition::new("heads");
 const ENTRIES: TableDefinition<EntryKey, &[u8]> = TableDefinition::new("entries");
 /// What has become of entries: by the same keys.
 const AMENDED: TableDefinition<EntryKey, &[u8]> = TableDefinition::new("amended");
 const SNAPSHOTS: TableDefinition<&str, SnapshotRow> = TableDefinition::new("snapshots");
 const SUMMARIES: TableDefinition<&str, &[u8]> = TableDefinition::new("summaries");
+/// Rooms of which a follower has not done everything yet.
+const WORK: TableDefinition<FollowerKey, ()> = TableDefinition::new("work");
+/// How far each follower has come.
+const CURSORS: TableDefinition<FollowerKey, CursorRow> = TableDefinition::new("cursors");
 /// What the file says about itself.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -73,6 +82,14 @@ fn page(
     Ok(page)
 }
 
+/// A table, unless the file is of before there was such a one.
+fn if_made<T>(table: std::result::Result<T, redb::TableError>) -> Result<Option<T>> {
+    match table {
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        table => Ok(Some(table?)),
+    }
+}
+
 /// The tables as of one moment.
 pub(super) struct View {
     heads: ReadOnlyTable<HeadKey, HeadRow>,
@@ -81,6 +98,10 @@ pub(super) struct View {
     amended: Option<ReadOnlyTable<EntryKey, &'static [u8]>>,
     snapshots: ReadOnlyTable<&'static str, SnapshotRow>,
     summaries: ReadOnlyTable<&'static str, &'static [u8]>,
+    /// As `amended`.
+    work: Option<ReadOnlyTable<FollowerKey, ()>>,
+    /// As `amended`.
+    cursors: Option<ReadOnlyTable<FollowerKey, CursorRow>>,
 }
 
 impl View {
@@ -88,12 +109,11 @@ impl View {
         Ok(View {
             heads: transaction.open_table(HEADS)?,
             entries: transaction.open_table(ENTRIES)?,
-            amended: match transaction.open_table(AMENDED) {
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                table => Some(table?),
-            },
+            amended: if_made(transaction.open_table(AMENDED))?,
             snapshots: transaction.open_table(SNAPSHOTS)?,
             summaries: transaction.open_table(SUMMARIES)?,
+            work: if_made(transaction.open_table(WORK))?,
+            cursors: if_made(transaction.open_table(CURSORS))?,
         })
     }
 
@@ -159,6 +179,37 @@ impl View {
         Ok(page)
     }
 
+    pub(super) fn pending(
+        &self,
+        follower: Follower,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomId>> {
+        let Some(work) = &self.work else { return Ok(Vec::new()) };
+        // No room's id is empty, so that nothing lies before the first.
+        let from = (follower.name(), after.map_or("", RoomId::as_str));
+        let rows =
+            work.range::<(&str, &str)>((std::ops::Bound::Excluded(from), std::ops::Bound::Unbounded))?;
+        let mut page = Vec::new();
+        for row in rows.take(limit.min(Limits::PAGE_ROOMS)) {
+            let (key, _) = row?;
+            let (of, room) = key.value();
+            if of != follower.name() {
+                break;
+            }
+            let room = RoomId::new(room)
+                .map_err(|_| redb::Error::Corrupted(format!("a worklist has the room {room:?}")))?;
+            page.push(room);
+        }
+        Ok(page)
+    }
+
+    pub(super) fn cursor(&self, room: &RoomId, follower: Follower) -> Result<Option<Position>> {
+        let Some(cursors) = &self.cursors else { return Ok(None) };
+        let row = cursors.get((follower.name(), room.as_str()))?.map(|row| row.value());
+        Ok(row.map(|(epoch, seq)| Position { epoch, seq }))
+    }
+
     pub(super) fn summaries_of(&self, rooms: &[RoomId]) -> Result<Vec<Option<Bytes>>> {
         let row = |room: &RoomId| {
             let row = self.summaries.get(room.as_str())?;
@@ -175,6 +226,8 @@ pub(super) struct Tables<'t> {
     amended: Table<'t, EntryKey, &'static [u8]>,
     snapshots: Table<'t, &'static str, SnapshotRow>,
     summaries: Table<'t, &'static str, &'static [u8]>,
+    work: Table<'t, FollowerKey, ()>,
+    cursors: Table<'t, FollowerKey, CursorRow>,
     /// What to tell watchers after the commit.
     hints: Vec<Hint>,
     changed: bool,
@@ -196,6 +249,8 @@ impl<'t> Tables<'t> {
             amended: transaction.open_table(AMENDED)?,
             snapshots: transaction.open_table(SNAPSHOTS)?,
             summaries: transaction.open_table(SUMMARIES)?,
+            work: transaction.open_table(WORK)?,
+            cursors: transaction.open_table(CURSORS)?,
             hints: Vec::new(),
             changed: false,
         })
@@ -217,11 +272,12 @@ impl<'t> Tables<'t> {
     pub(super) fn append(
         &mut self,
         room: &RoomId,
-        expected: Position,
-        batch: &[Bytes],
-        summary: &Bytes,
-        amended: &[(u64, Bytes)],
+        append: &Append,
+        followers: &[Follower],
     ) -> Result<Appended> {
+        // Nobody reads keys here.
+        let Append { expected, batch, summary, amended, keys: _ } = append;
+        let expected = *expected;
         let Some(head) = head(&self.heads, room)? else {
             return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
         };
@@ -243,6 +299,12 @@ impl<'t> Tables<'t> {
             self.summaries.remove(room.as_str())?;
         } else {
             self.summaries.insert(room.as_str(), summary.as_ref())?;
+        }
+        for follower in followers {
+            let key = (follower.name(), room.as_str());
+            if self.work.get(key)?.is_none() {
+                self.work.insert(key, ())?;
+            }
         }
         self.changed = true;
         self.hints.push(Hint { room: room.clone(), head: head.position() });
@@ -282,6 +344,40 @@ impl<'t> Tables<'t> {
         self.heads.insert(room.as_str(), Head { oldest: end, ..head }.row())?;
         self.changed = true;
         Ok(end)
+    }
+
+    pub(super) fn set_cursor(
+        &mut self,
+        room: &RoomId,
+        follower: Follower,
+        position: Position,
+    ) -> Result<bool> {
+        let Some(head) = head(&self.heads, room)? else { return Ok(false) };
+        let key = (follower.name(), room.as_str());
+        let stored = self.cursors.get(key)?.map(|row| row.value());
+        let stored = stored.map(|(epoch, seq)| Position { epoch, seq });
+        let taken = limits::is_cursor(stored, position, head.position());
+        if taken && stored != Some(position) {
+            self.cursors.insert(key, (position.epoch, position.seq))?;
+            self.changed = true;
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn settle(&mut self, room: &RoomId, follower: Follower, at: Position) -> Result<bool> {
+        let settled = head(&self.heads, room)?.is_some_and(|head| head.position() == at);
+        if settled && self.work.remove((follower.name(), room.as_str()))?.is_some() {
+            self.changed = true;
+        }
+        Ok(settled)
+    }
+
+    /// Puts every room onto the worklist of a follower.
+    pub(super) fn list_all(&mut self, follower: Follower) -> Result<()> {
+        for row in self.heads.iter()? {
+            self.work.insert((follower.name(), row?.0.value()), ())?;
+        }
+        Ok(())
     }
 
     /// Seq of the stored snapshot.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{EmbeddedStore, Options};
 use crate::folder::DataFolder;
 use crate::store::contract::{Fixture, contract};
-use crate::store::{Appended, RoomStore, SharedStore, StoreError};
+use crate::store::{Append, Appended, Follower, RoomStore, SharedStore, StoreError};
 
 const EPOCH: u64 = 77;
 
@@ -24,7 +24,8 @@ struct OnDisk {
 impl Fixture for OnDisk {
     async fn new() -> (SharedStore, OnDisk) {
         let folder = tempfile::tempdir().unwrap();
-        (Arc::new(open(folder.path()).unwrap()), OnDisk { _folder: folder })
+        let options = Options { followers: Follower::ALL.to_vec(), ..Options::default() };
+        (Arc::new(open_with(folder.path(), &options).unwrap()), OnDisk { _folder: folder })
     }
 }
 
@@ -47,7 +48,7 @@ fn at(seq: u64) -> Position {
 }
 
 async fn append(store: &EmbeddedStore, seq: u64, entry: Bytes) -> Result<Appended, StoreError> {
-    store.append(&room(), at(seq), vec![entry], Bytes::from_static(b"row")).await
+    store.append(&room(), Append::new(at(seq), vec![entry], Bytes::from_static(b"row"))).await
 }
 
 /// Every entry of the room, with its seq.
@@ -75,9 +76,9 @@ async fn appends_that_wait_together_share_a_commit() {
     let before = store.written();
     let appends = rooms.into_iter().map(|room| {
         let store = store.clone();
-        tokio::spawn(
-            async move { store.append(&room, at(0), vec![Bytes::from_static(b"x")], Bytes::new()).await },
-        )
+        tokio::spawn(async move {
+            store.append(&room, Append::new(at(0), vec![Bytes::from_static(b"x")], Bytes::new())).await
+        })
     });
     for append in join_all(appends).await {
         assert_eq!(append.unwrap(), Ok(Appended::Done { head: at(1) }));
@@ -369,4 +370,28 @@ fn a_limit_on_file_sizes_is_survived() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("survived a full disk"), "{text}");
+}
+
+#[tokio::test]
+async fn a_follower_that_is_new_to_the_store_finds_every_room() {
+    let place = tempfile::tempdir().unwrap();
+    let followed_by = |followers: &[Follower]| {
+        open_with(place.path(), &Options { followers: followers.to_vec(), ..Options::default() }).unwrap()
+    };
+    let store = followed_by(&[Follower::Events]);
+    store.claim(&room(), EPOCH).await.unwrap();
+    append(&store, 0, Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(store.settle(&room(), Follower::Events, at(1)).await, Ok(true));
+    assert_eq!(store.pending(Follower::Archive, None, 10).await, Ok(vec![]));
+    drop(store);
+
+    let store = followed_by(&[Follower::Archive, Follower::Events]);
+    assert_eq!(store.pending(Follower::Archive, None, 10).await, Ok(vec![room()]));
+    assert_eq!(store.pending(Follower::Events, None, 10).await, Ok(vec![]));
+    drop(store);
+
+    // Whoever pauses can't know what it has missed.
+    drop(followed_by(&[Follower::Archive]));
+    let store = followed_by(&[Follower::Archive, Follower::Events]);
+    assert_eq!(store.pending(Follower::Events, None, 10).await, Ok(vec![room()]));
 }
