@@ -2,6 +2,7 @@
 
 use std::alloc::System;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use enfilade_core::authority::{Appended, Authority, AuthorityConfig, ConnId, Effect as Wants, Loaded};
 use enfilade_core::client::{Client, ClientConfig, Effect, Synced};
@@ -20,6 +21,12 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn held() -> usize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// The allocator counts for the whole process: what weighs something is alone.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const ME: ConnId = ConnId(1);
@@ -237,6 +244,7 @@ const CHANGES: u64 = 30_000;
 
 #[test]
 fn in_thirty_thousand_changes_of_tier_with_traffic_on_its_way_nothing_is_lost_doubled_or_reordered() {
+    let _alone = alone();
     let (mut changes, mut settled, mut said, mut cuts) = (0, 0, 0, 0);
     for seed in 0..30 {
         let mut world = World::new(seed);
@@ -300,16 +308,16 @@ fn in_thirty_thousand_changes_of_tier_with_traffic_on_its_way_nothing_is_lost_do
     assert!(changes >= CHANGES && settled > 300 && said > 10_000 && cuts > 20);
 }
 
-/// A room with fifty messages and twenty members.
-fn furnished() -> enfilade_core::RoomState {
+/// A room with twenty members and so many messages.
+fn furnished(messages: u32) -> enfilade_core::RoomState {
     let name = "room-00000";
     let mut state = enfilade_core::RoomState::replica(RoomId::new(name).expect("it is there"));
     state.open_epoch(7);
     let create =
         Body::CreateRoom(v1::CreateRoom { name: name.into(), topic: "x".repeat(100), ..Default::default() });
     let joins = (0..20).map(|_| Body::Join(v1::Join {}));
-    let posts =
-        (0..50).map(|number| op::post(format!("message {number} of {name}, with a sentence or two in it")));
+    let posts = (0..messages)
+        .map(|number| op::post(format!("message {number} of {name}, with a sentence or two in it")));
     for (index, body) in [create].into_iter().chain(joins).chain(posts).enumerate() {
         let author = format!("user-{}", index % 20);
         let entry = Entry {
@@ -347,17 +355,9 @@ fn bulk(state: &enfilade_core::RoomState, name: &str, alias: u32) -> (v1::RoomSt
 }
 
 #[test]
-fn a_thousand_cached_rooms_are_within_four_kilobytes_of_memory_each_and_are_counted_as_what_they_weigh() {
-    weigh(1_000);
-}
-
-#[test]
-#[ignore = "takes minutes where nothing is optimised: cargo test --release --test tiers -- --ignored --nocapture"]
-fn ten_thousand_cached_rooms_are_within_four_kilobytes_of_memory_each() {
-    weigh(10_000);
-}
-
-fn weigh(rooms: usize) {
+fn ten_thousand_cached_rooms_are_within_four_kilobytes_of_memory_each_and_are_counted_as_what_they_weigh() {
+    let _alone = alone();
+    let rooms = 10_000;
     let mut world = World::new(1);
     world.settle();
     let World { client, generation, now, .. } = &mut world;
@@ -372,14 +372,16 @@ fn weigh(rooms: usize) {
     };
     let mut disk = 0;
     drain(client, &mut disk);
-    let state = furnished();
+    let (furnished, plain) = (furnished(50), furnished(2));
     let before = held();
     let counted_before = client.total_memory();
     for number in 0..rooms {
         let name = format!("room-{number:05}");
         let id = RoomId::new(&name).expect("it is there");
         client.set_tier(&id, Tier::Active, now);
-        let (sync, seq) = bulk(&state, &name, number as u32 + 100);
+        // Of a Cached room's messages the last is held, whatever their number; fewer take less time to pack.
+        let state = if number % 100 == 0 { &furnished } else { &plain };
+        let (sync, seq) = bulk(state, &name, number as u32 + 100);
         let frame = v1::ServerFrame { body: Some(Frame::RoomStateSync(sync)) };
         client.handle_frame(generation, &binary::encode_server(&frame), now);
         assert_eq!(client.room(&id).expect("it is there").position().seq, seq);

@@ -77,6 +77,13 @@ impl<K: Ord, V> LongMap<K, V> {
         self.pieces.get(self.piece(key))?.get(key)
     }
 
+    pub(crate) fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.pieces.get(self.piece(key))?.get_key_value(key)
+    }
+
     pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,

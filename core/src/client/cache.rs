@@ -55,6 +55,7 @@ impl Client {
         let config = &self.config;
         self.cache = cache::Cache::new(config.cache_policy, config.cached_rooms, config.cached_for);
         self.model_dirty_since = None;
+        self.cache_is_kept = false;
         let cached: Vec<RoomId> = self
             .rooms
             .iter()
@@ -62,6 +63,7 @@ impl Client {
             .map(|(id, _)| id.clone())
             .collect();
         cached.iter().for_each(|id| self.enter_cache(id, now));
+        self.relist_all();
     }
 
     pub(super) fn tier_of(&self, id: &RoomId) -> Tier {
@@ -123,7 +125,7 @@ impl Client {
     }
 
     /// The same against eviction: past the protocol's bound, unread rooms go as well.
-    fn pinned(&self, id: &RoomId) -> Option<TierReason> {
+    pub(super) fn pinned(&self, id: &RoomId) -> Option<TierReason> {
         let is_full = self.cache.len() > limits::CACHED_ROOMS;
         self.keeps(id).filter(|reason| *reason != TierReason::UnreadKept || !is_full)
     }
@@ -132,7 +134,14 @@ impl Client {
     /// more.
     pub(super) fn trim_cache(&mut self, now: Millis) {
         while self.cache.is_over() {
-            let Some(victim) = self.cache.victim(&|id| self.pinned(id).is_some()).cloned() else { return };
+            self.relist();
+            if self.cache_is_kept {
+                return;
+            }
+            let Some(victim) = self.cache.victim(&|id| self.pinned(id).is_some()).cloned() else {
+                self.cache_is_kept = true;
+                return;
+            };
             self.change_tier(&victim, Tier::Unloaded, TierReason::CacheFull, now);
         }
     }

@@ -3,7 +3,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::sorted::{SortedMap, SortedSet};
+use crate::long::LongMap;
+use crate::sorted::SortedSet;
 use crate::traffic::Kind;
 use crate::{Code, OpId, RoomId, Tier, v1};
 
@@ -202,8 +203,10 @@ pub(super) struct Outbox {
     events: VecDeque<Event>,
     connection: bool,
     conflicts: bool,
-    rooms: SortedMap<RoomId, Vec<RoomChange>>,
+    rooms: LongMap<RoomId, Vec<RoomChange>>,
     rows: SortedSet<RoomId>,
+    /// Rooms that were told of since they were last listed.
+    pub(super) told: Vec<RoomId>,
 }
 
 impl Outbox {
@@ -223,7 +226,14 @@ impl Outbox {
         self.conflicts = true;
     }
 
+    fn note(&mut self, room: &RoomId) {
+        if self.told.last() != Some(room) {
+            self.told.push(room.clone());
+        }
+    }
+
     pub(super) fn row(&mut self, room: &RoomId) {
+        self.note(room);
         if !self.rows.contains(room) && room.inbox_owner().is_none() {
             self.rows.insert(room.clone());
         }
@@ -248,6 +258,7 @@ impl Outbox {
             | RoomChange::Tier
             | RoomChange::Unread => true,
         };
+        self.note(room);
         if shows_in_list {
             self.row(room);
         }

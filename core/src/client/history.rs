@@ -160,8 +160,10 @@ impl Client {
 
     /// The request for history of this number has failed. Returns whether there was one.
     pub(super) fn history_failed(&mut self, request_id: u64) -> bool {
-        let asked = self.rooms.iter().find(|(_, room)| room.history.asked == Some(request_id));
-        let Some(id) = asked.map(|(id, _)| id.clone()) else { return false };
+        let linked = self.linked();
+        let is_asked =
+            |id: &&RoomId| self.rooms.get(id).is_some_and(|room| room.history.asked == Some(request_id));
+        let Some(id) = linked.iter().find(is_asked).cloned() else { return false };
         self.room_mut(&id).history.asked = None;
         // Also a gap is no longer shown as being filled.
         self.outbox.room(&id, RoomChange::Reset);

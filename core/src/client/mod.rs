@@ -11,6 +11,7 @@ mod content;
 mod elements;
 mod event;
 mod history;
+mod index;
 mod input;
 mod list;
 mod memory;
@@ -53,9 +54,9 @@ use crate::v1::server_frame::Body as Frame;
 use crate::{ClientId, Code, Millis, OpId, Rng, RoomId, Tier, UserId, v1, wire};
 use connection::{Link, Phase};
 use event::Outbox;
+use index::Rooms;
 use list::RoomList;
 use queue::Marker;
-use rooms::Room;
 use warm::Warming;
 
 /// The largest frame that is taken: a page of a hundred messages, each as long as may be. What a server sends in one
@@ -181,10 +182,12 @@ pub struct Client {
     requests: u64,
     user: Option<User>,
     link: Link,
-    rooms: SortedMap<RoomId, Room>,
+    rooms: Rooms,
     /// The numbers that stand for rooms on this connection.
     aliases: SortedMap<u32, RoomId>,
     cache: Cache,
+    /// Nothing could go from the cache when it was last asked, and nothing has changed since that could.
+    cache_is_kept: bool,
     /// What was learned of the rooms' use is newer than its record.
     model_dirty_since: Option<Millis>,
     pending: Pending,
@@ -214,7 +217,8 @@ impl Client {
             requests: 0,
             user: None,
             link,
-            rooms: SortedMap::default(),
+            rooms: Rooms::default(),
+            cache_is_kept: false,
             aliases: SortedMap::default(),
             pending: Pending::default(),
             markers: SortedMap::default(),
@@ -462,6 +466,7 @@ impl Client {
 
     /// The next thing for the host to do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.relist();
         self.outbox.next_effect()
     }
 

@@ -10,7 +10,7 @@ use super::bench::short;
 use super::cache::MODEL;
 use super::connection::Phase;
 use super::content::{Base, Cached, Content};
-use super::rooms::Room;
+use super::index::List;
 use super::view::Synced;
 use super::warm::NAVIGATION;
 use super::{Client, Effect, Event, RoomChange, User};
@@ -204,6 +204,7 @@ impl Client {
                 room.messages = room.messages.max(room.content.messages());
                 self.outbox.room(id, RoomChange::Reset);
                 self.confirm_shown(id);
+                self.inbox_replaced(id);
             }
             Some(Err(_)) | None => {
                 if let Some(before) = &mut active.before {
@@ -221,16 +222,14 @@ impl Client {
     }
 
     pub(super) fn save_deadline(&self) -> Option<Millis> {
-        let since = self.rooms.values().filter_map(|room| room.dirty_since).min();
+        let since = self.first_at(List::Dirty);
         since.map(|since| since + self.config.save_interval).into_iter().chain(self.model_deadline()).min()
     }
 
     pub(super) fn save_timeout(&mut self, now: Millis) {
-        let interval = self.config.save_interval;
-        let is_due = |room: &Room| room.dirty_since.is_some_and(|since| since + interval <= now);
-        let due: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| id.clone()).collect();
-        due.iter().for_each(|id| self.save(id));
+        if let Some(since) = now.0.checked_sub(self.config.save_interval) {
+            self.listed_until(List::Dirty, Millis(since)).iter().for_each(|id| self.save(id));
+        }
         self.save_model(now);
     }
 
@@ -261,6 +260,7 @@ impl Client {
         self.open_inbox(now);
         let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
         ids.iter().for_each(|id| self.confirm_shown(id));
+        self.relist_all();
         self.trim_cache(now);
     }
 
@@ -283,7 +283,7 @@ impl Client {
         if stored.layout != LAYOUT {
             return;
         }
-        let room = self.rooms.entry(id.clone()).or_default();
+        let room = self.rooms.get_or_default(id);
         if !room.has_ui_state() {
             (room.draft, room.scroll) = (stored.draft, stored.scroll);
         }
@@ -369,11 +369,12 @@ impl Client {
         let rooms = core::mem::take(&mut self.rooms);
         // Whoever makes room in the cache must find no room there that is not held.
         self.reset_cache(now);
-        for (id, room) in rooms {
-            self.outbox.room(&id, RoomChange::Reset);
+        for (id, room) in rooms.iter() {
+            self.outbox.room(id, RoomChange::Reset);
             if room.holders > 0 {
-                self.rooms.insert(id.clone(), Room { holders: room.holders, since: now, ..Room::default() });
-                self.change_tier(&id, Tier::Active, TierReason::Acquired, now);
+                let held = self.room_mut(id);
+                (held.holders, held.since) = (room.holders, now);
+                self.change_tier(id, Tier::Active, TierReason::Acquired, now);
             }
         }
     }

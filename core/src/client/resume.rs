@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Client;
+use super::index::List;
 use crate::tier::Tier;
 use crate::{Millis, RoomId, v1};
 
@@ -15,22 +16,22 @@ const BATCH_INTERVAL: u64 = 250;
 impl Client {
     /// What a hello asks for, most urgent first.
     pub(super) fn rooms_to_resume(&mut self, now: Millis) -> Vec<v1::SetTier> {
-        let live = self.rooms.iter().filter(|(_, room)| room.tier() >= Tier::Background);
+        let mut live = self.listed(List::Active);
+        live.extend(self.listed(List::Background));
+        live.sort_unstable();
+        let live = live.iter().filter_map(|id| self.rooms.get_key_value(id));
         // Mentions, then unread, then the one left last; what is Active is all equal.
         let urgency = |id: &RoomId, since: Millis, tier: Tier| match tier {
             Tier::Active => (tier, false, false, Millis(0)),
             _ => (tier, self.mentions(id) > 0, self.unread(id) > 0, since),
         };
         let live = live.map(|(id, room)| (urgency(id, room.since, room.tier()), id.clone())).collect();
-        most_urgent_first(live, usize::MAX).iter().filter_map(|id| self.request(id, now)).collect()
+        most_urgent_first(live).iter().filter_map(|id| self.request(id, now)).collect()
     }
 
     /// Rooms whose tier has changed since the hello; the Cached ones that it left out are still to come.
     pub(super) fn tell_what_has_changed(&mut self, now: Millis) {
-        let is_due = |room: &super::rooms::Room| room.told.is_some() || room.tier() != Tier::Cached;
-        let ids: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| id.clone()).collect();
-        ids.iter().for_each(|id| self.tell(id, now));
+        self.linked().iter().for_each(|id| self.tell(id, now));
         self.link.cached_due = Some(now + BATCH_INTERVAL);
     }
 
@@ -39,12 +40,11 @@ impl Client {
         if !self.link.is_online() || self.link.cached_due.take_if(|due| *due <= now).is_none() {
             return;
         }
-        let untold = self.rooms.iter().filter(|(_, room)| room.tier() == Tier::Cached && room.told.is_none());
-        let untold: Vec<_> = untold.map(|(id, room)| (room.since, id.clone())).collect();
-        let has_more = untold.len() > BATCH;
-        for id in most_urgent_first(untold, BATCH) {
-            self.tell(&id, now);
-        }
+        self.relist();
+        let untold: Vec<RoomId> =
+            self.rooms.list(List::Untold).take(BATCH).map(|(_, id)| id.clone()).collect();
+        let has_more = self.rooms.count(List::Untold) > BATCH;
+        untold.iter().for_each(|id| self.tell(id, now));
         if has_more && self.may_watch_one_more() {
             self.link.cached_due = Some(now + BATCH_INTERVAL);
         }
@@ -52,17 +52,14 @@ impl Client {
 
     /// Whether the server watches one more Cached room for us. What it does not watch is told by the room list.
     pub(super) fn may_watch_one_more(&self) -> bool {
-        let told = self.rooms.values().filter(|room| room.told == Some(Tier::Cached)).count();
-        told < self.link.cached_rooms
+        self.rooms.count(List::Watched) < self.link.cached_rooms
     }
 }
 
-/// The first so many, greatest first; equals ascending by id, as they come.
-fn most_urgent_first<K: Ord + Copy>(mut rooms: Vec<(K, RoomId)>, count: usize) -> Vec<RoomId> {
+/// Greatest first; equals ascending by id, as they come.
+fn most_urgent_first<K: Ord + Copy>(mut rooms: Vec<(K, RoomId)>) -> Vec<RoomId> {
     let mut first = Vec::new();
-    while first.len() < count
-        && let Some(place) = (0..rooms.len()).rev().max_by_key(|place| rooms[*place].0)
-    {
+    while let Some(place) = (0..rooms.len()).rev().max_by_key(|place| rooms[*place].0) {
         first.push(rooms.remove(place).1);
     }
     first

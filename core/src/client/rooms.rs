@@ -2,11 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::bench::Bench;
 use super::content::{Active, Content};
 use super::history::History;
+use super::index::{Keys, List};
 use super::received::Received;
 use super::sync::Parts;
 use super::view::Synced;
@@ -60,12 +60,16 @@ pub(super) struct Room {
     pub(super) received: Option<Box<Received>>,
     /// What the room will be once its creation is confirmed.
     pub(super) predicted: Option<Box<v1::RoomInfo>>,
+    /// Where it is listed.
+    pub(super) keys: Keys,
+    /// It may have changed since.
+    pub(super) is_marked: bool,
 }
 
 /// A request that is not answered by then is repeated.
 const REPEAT: u64 = 15_000;
 /// A storage that has not answered by then has nothing.
-const LOAD: u64 = 5_000;
+pub(super) const LOAD: u64 = 5_000;
 /// A room's whole state is asked for at most this often.
 const START_OVER: u64 = 1_000;
 
@@ -128,8 +132,8 @@ impl Client {
 
     /// Opens a room that is held, and for which there was no place before.
     fn promote_waiting(&mut self, now: Millis) {
-        let waits = |room: &Room| room.holders > 0 && !room.is_fixed && room.tier() < Tier::Active;
-        let waiting = self.rooms.iter().find(|(_, room)| waits(room)).map(|(id, _)| id.clone());
+        self.relist();
+        let waiting = self.rooms.list(List::Waiting).next().map(|(_, id)| id.clone());
         if let Some(id) = waiting {
             self.promote(&id, TierReason::Acquired, now);
         }
@@ -151,12 +155,12 @@ impl Client {
         if self.rooms.get(id).is_some_and(is_live) {
             return true;
         }
-        let live = self.rooms.values().filter(|room| is_live(room)).count();
+        self.relist();
+        let live = self.rooms.count(List::Active) + self.rooms.count(List::Background);
         if live < self.link.live_rooms {
             return true;
         }
-        let in_background = self.rooms.iter().filter(|(_, room)| room.tier() == Tier::Background);
-        let Some(oldest) = in_background.min_by_key(|(_, room)| room.since).map(|(id, _)| id.clone()) else {
+        let Some(oldest) = self.rooms.list(List::Background).next().map(|(_, id)| id.clone()) else {
             return false;
         };
         self.change_tier(&oldest, Tier::Cached, TierReason::LiveRoomsFull, now);
@@ -242,6 +246,7 @@ impl Client {
             self.confirm_shown(id);
         }
         self.outbox.room(id, RoomChange::Reset);
+        self.inbox_replaced(id);
         if to < from && self.room_mut(id).dirty_since.is_some() {
             self.save(id);
         }
@@ -275,7 +280,7 @@ impl Client {
         }
     }
 
-    fn next_tier(&self, id: &RoomId) -> Option<(Millis, Tier, TierReason)> {
+    pub(super) fn next_tier(&self, id: &RoomId) -> Option<(Millis, Tier, TierReason)> {
         let room = self.rooms.get(id)?;
         if room.holders > 0 || room.is_fixed || self.is_own_inbox(id) {
             return None;
@@ -307,14 +312,17 @@ impl Client {
 
     pub(super) fn room_timeouts(&mut self, now: Millis) {
         self.tell_of_cached(now);
-        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
-        for id in ids {
+        for id in self.listed_until(List::Due, now) {
             self.settle_tier(&id, now);
             if self.rooms.get(&id).and_then(|room| room.loading).is_some_and(|since| since + LOAD <= now) {
                 self.loaded(&id, None, now);
             }
-            if self.link.is_online()
-                && let Some(room) = self.rooms.get_mut(&id)
+        }
+        if !self.link.is_online() {
+            return;
+        }
+        for id in self.listed_until(List::Request, now) {
+            if let Some(room) = self.rooms.get_mut(&id)
                 && room_request_due(room).is_some_and(|due| due <= now)
             {
                 (room.asked, room.retry_at, room.told) = (None, None, None);
@@ -324,10 +332,8 @@ impl Client {
     }
 
     pub(super) fn room_deadline(&self) -> Option<Millis> {
-        let tiers = self.rooms.keys().filter_map(|id| self.next_tier(id)).map(|(due, ..)| due);
-        let requests = self.rooms.values().filter(|_| self.link.is_online()).filter_map(room_request_due);
-        let loads = self.rooms.values().filter_map(|room| room.loading).map(|since| since + LOAD);
-        tiers.chain(requests).chain(loads).chain(self.link.cached_due).min()
+        let request = if self.link.is_online() { self.first_at(List::Request) } else { None };
+        self.first_at(List::Due).into_iter().chain(request).chain(self.link.cached_due).min()
     }
 
     /// Tells the server the room's tier, unless it knows.
@@ -348,6 +354,7 @@ impl Client {
             return None;
         }
         let warm_up = self.warming.is_asking(id);
+        self.relist();
         let room = self.rooms.get(id)?;
         let tier = room.tier();
         // The server watches so many Cached rooms and no more.
@@ -485,8 +492,7 @@ impl Client {
     pub(super) fn leave_rooms(&mut self) {
         self.aliases.clear();
         self.stop_warming();
-        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
-        for id in ids {
+        for id in self.linked() {
             self.mark_stale(&id);
             self.deafen(&id);
             if let Some(room) = self.rooms.get_mut(&id) {
@@ -504,10 +510,10 @@ impl Client {
     }
 
     pub(super) fn room_mut(&mut self, id: &RoomId) -> &mut Room {
-        self.rooms.entry(id.clone()).or_default()
+        self.rooms.get_or_default(id)
     }
 }
 
-fn room_request_due(room: &Room) -> Option<Millis> {
+pub(super) fn room_request_due(room: &Room) -> Option<Millis> {
     room.retry_at.or(room.asked.map(|asked| asked + REPEAT))
 }

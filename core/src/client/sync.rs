@@ -96,6 +96,10 @@ impl Client {
         if self.aliases.len() > self.rooms.len() + limits::LIVE_ROOMS + limits::CACHED_ROOMS {
             let rooms = &self.rooms;
             self.aliases.retain(|_, id| rooms.get(id).is_some_and(|room| room.tier() != Tier::Unloaded));
+            // One that gives a room many aliases is not remembered for ever.
+            if self.aliases.len() > self.rooms.len() + limits::LIVE_ROOMS {
+                self.aliases.clear();
+            }
         }
         id
     }
@@ -236,7 +240,7 @@ impl Client {
     }
 
     /// A whole inbox has come: what is read in which room may be other than it was.
-    fn inbox_replaced(&mut self, id: &RoomId) {
+    pub(super) fn inbox_replaced(&mut self, id: &RoomId) {
         if self.is_own_inbox(id) {
             self.outbox.conflicts();
             self.rooms.keys().for_each(|room| self.outbox.room(room, RoomChange::Unread));

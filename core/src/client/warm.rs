@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use super::bench::short;
 use super::content::{Base, Content};
-use super::rooms::Room;
+use super::index::List;
 use super::sync::Head;
 use super::{Client, Event, RoomChange};
 use crate::cache::Confidence;
@@ -218,7 +218,11 @@ impl Client {
     /// Fetches the next room, if there is one to fetch and nothing else to do.
     pub(super) fn warm(&mut self, now: Millis) {
         let idle = self.warming.left > 0 && self.warming.asked.is_none() && self.link.is_online();
-        if !idle || self.link.in_background || self.is_busy() {
+        if !idle || self.link.in_background {
+            return;
+        }
+        self.relist();
+        if self.is_busy() {
             return;
         }
         let likely = self.warming.predictor.predict(1, |name| self.is_not_to_be_warmed(name));
@@ -246,10 +250,7 @@ impl Client {
 
     /// Whether something is on its way that somebody waits for.
     fn is_busy(&self) -> bool {
-        let waits = |(id, room): (&RoomId, &Room)| {
-            (room.asked.is_some() || room.loading.is_some()) && !self.is_own_inbox(id)
-        };
-        self.pending.has_unsent() || self.rooms.iter().any(waits)
+        self.pending.has_unsent() || self.rooms.count(List::Busy) > 0
     }
 
     fn is_not_to_be_warmed(&self, name: &str) -> bool {

@@ -115,6 +115,7 @@ impl Host {
                 }
             }
         }
+        self.client.check_lists();
         while let Some(event) = self.client.poll_event() {
             self.events.push(event);
         }

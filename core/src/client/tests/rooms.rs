@@ -291,3 +291,72 @@ fn a_room_for_which_there_was_no_place_is_opened_when_there_is_one() {
     assert_eq!(why(&host, "b"), (Tier::Active, TierReason::Acquired));
     assert_eq!(why(&host, "a"), (Tier::Cached, TierReason::LiveRoomsFull));
 }
+
+/// How often a room is looked at in each kind of step, with so many rooms Cached.
+fn looks(rooms: u32) -> Vec<(&'static str, usize)> {
+    let mut host = Host::online();
+    for number in 0..rooms {
+        host.client.set_tier(&id(&alloc::format!("room-{number:05}")), Tier::Cached, Millis(0));
+    }
+    host.client.relist();
+    while host.client.poll_effect().is_some() || host.client.poll_event().is_some() {}
+    let mut log = Log::with_two("lobby");
+    let mut counted = Vec::new();
+    let mut step = |host: &mut Host, name, act: &mut dyn FnMut(&mut Host)| {
+        let before = host.client.rooms.looks.load(core::sync::atomic::Ordering::Relaxed);
+        act(host);
+        host.client.relist();
+        host.client.next_deadline();
+        let after = host.client.rooms.looks.load(core::sync::atomic::Ordering::Relaxed);
+        counted.push((name, after - before));
+        host.drain();
+    };
+    let now = Millis(10);
+    step(&mut host, "a room is opened", &mut |host| host.client.acquire(&id("lobby"), now));
+    let frame =
+        |sync| wire::binary::encode_server(&v1::ServerFrame { body: Some(Frame::RoomStateSync(sync)) });
+    let generation = host.generation;
+    let bulk = frame(log.bulk(0));
+    step(&mut host, "its state comes", &mut |host| host.client.handle_frame(generation, &bulk, now));
+    log.say("hello");
+    let delta = frame(log.delta(2));
+    step(&mut host, "an entry comes", &mut |host| host.client.handle_frame(generation, &delta, now));
+    let heartbeat = v1::RoomStateSync { room_id: "room-00007".into(), alias: 9, ..log.heartbeat() };
+    let heartbeat = frame(heartbeat);
+    step(&mut host, "a heartbeat comes", &mut |host| host.client.handle_frame(generation, &heartbeat, now));
+    step(&mut host, "a message is written", &mut |host| {
+        host.client.post(&id("lobby"), "hello", Vec::new(), now).unwrap();
+    });
+    step(&mut host, "nothing is due", &mut |host| host.client.handle_timeout(now));
+    step(&mut host, "a room goes from the cache", &mut |host| {
+        host.client.set_tier(&id("room-00009"), Tier::Unloaded, now);
+    });
+    step(&mut host, "a room is left", &mut |host| host.client.release(&id("lobby"), now));
+    step(&mut host, "it goes to the background", &mut |host| host.client.handle_timeout(Millis(20_000)));
+    step(&mut host, "the connection is lost", &mut |host| {
+        host.client.handle_disconnected(generation, 1006, "", Millis(20_000));
+    });
+    host.now = 20_000;
+    while host.state() != ConnectionState::Connecting {
+        host.wait_for_timer();
+    }
+    let generation = host.generation;
+    step(&mut host, "there is another", &mut |host| {
+        host.client.handle_connected(generation, Millis(host.now))
+    });
+    host.hear(Frame::Welcome(welcome()));
+    step(&mut host, "it is told of some Cached rooms", &mut |host| {
+        host.client.handle_timeout(Millis(host.now + 300));
+    });
+    counted
+}
+
+#[test]
+fn no_step_looks_at_all_rooms() {
+    let (few, many) = (looks(2_000), looks(10_000));
+    for ((name, few), (_, many)) in few.iter().zip(&many) {
+        // A lost connection costs what the server knew of: 1,024 Cached rooms at most.
+        let bound = if *name == "the connection is lost" { 16 * limits::CACHED_ROOMS } else { 2_000 };
+        assert!(*many <= few + 8 && *many < bound, "{name}: {few} with 2,000 rooms, {many} with 10,000");
+    }
+}
