@@ -28,6 +28,18 @@ export async function installBackends(run) {
     if (!readdirSync(lib).some((file) => file.endsWith(".jar"))) throw new Failure(`no jar in ${lib}`);
     remember(`backend-${name}`, print);
   }
+  await compileMongo(run);
+}
+
+/** The class that starts the MongoDB-compatible server. */
+async function compileMongo(run) {
+  const source = "tests/backends/mongo/TestMongo.java";
+  const home = join(folder, "mongo");
+  const classes = join(home, "classes");
+  const print = fingerprint([source]);
+  if (isFresh("backend-mongo-classes", print, [classes])) return;
+  await run("javac", ["-cp", join(home, "lib/*"), "-d", classes, join(root, source)]);
+  remember("backend-mongo-classes", print);
 }
 
 if (import.meta.filename === process.argv[1]) {

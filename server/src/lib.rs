@@ -1,9 +1,11 @@
 //! The Enfilade server as a library: stores, tokens, configuration, sockets and rooms. The binary only calls it.
 
+pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod folder;
+pub mod follow;
 pub mod http;
 pub mod net;
 pub mod rooms;

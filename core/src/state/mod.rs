@@ -6,6 +6,7 @@ mod amend;
 mod conflicts;
 mod contacts;
 mod counters;
+pub mod history;
 mod inbox;
 mod map;
 mod members;

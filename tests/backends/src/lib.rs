@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+mod mongo;
+
+pub use mongo::Mongo;
+
 /// Longer than any of these servers needs to start on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use enfilade_core::{Position, RoomId};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::{Semaphore, broadcast};
 
 use self::file::StoreFile;
@@ -115,10 +115,27 @@ impl EmbeddedStore {
         }
     }
 
+    /// Writes to other tables of the file, in the next transaction. `work` says whether it has changed anything.
+    pub(crate) async fn write_tables<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&WriteTransaction) -> tables::Result<(T, bool)> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.submit(bytes, move |tables: &mut Tables<'_>| tables.others(work)).await
+    }
+
     /// Reads in a transaction of its own, on a thread that may block.
     async fn view<T: Send + 'static>(
         &self,
         read: impl FnOnce(&View) -> tables::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.read_tables(move |transaction| read(&View::open(transaction)?)).await
+    }
+
+    /// As [`view`](Self::view), of any table of the file.
+    pub(crate) async fn read_tables<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> tables::Result<T> + Send + 'static,
     ) -> Result<T> {
         let _place = self.reads_waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
         let _turn = self.reads.acquire().await.map_err(|_| StoreError::closed())?;
@@ -127,7 +144,7 @@ impl EmbeddedStore {
         let read = move || {
             let read = slot.with(|database| {
                 let transaction = database.begin_read()?;
-                read(&View::open(&transaction)?)
+                read(&transaction)
             })?;
             read.map_err(|error| {
                 let failure = file.error(error);

@@ -221,6 +221,7 @@ impl View {
 
 /// The tables within the writer's transaction.
 pub(super) struct Tables<'t> {
+    transaction: &'t WriteTransaction,
     heads: Table<'t, HeadKey, HeadRow>,
     entries: Table<'t, EntryKey, &'static [u8]>,
     amended: Table<'t, EntryKey, &'static [u8]>,
@@ -244,6 +245,7 @@ impl<'t> Tables<'t> {
     /// Opens the tables, and makes those that are missing.
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Tables<'t>> {
         Ok(Tables {
+            transaction,
             heads: transaction.open_table(HEADS)?,
             entries: transaction.open_table(ENTRIES)?,
             amended: transaction.open_table(AMENDED)?,
@@ -258,6 +260,16 @@ impl<'t> Tables<'t> {
 
     pub(super) fn finish(self) -> Changes {
         Changes { hints: self.hints, any: self.changed }
+    }
+
+    /// Works on tables of the file that are none of these, and says whether it has changed anything.
+    pub(super) fn others<T>(
+        &mut self,
+        work: impl FnOnce(&WriteTransaction) -> Result<(T, bool)>,
+    ) -> Result<T> {
+        let (done, has_changed) = work(self.transaction)?;
+        self.changed |= has_changed;
+        Ok(done)
     }
 
     pub(super) fn claim(&mut self, room: &RoomId, epoch: u64) -> Result<u64> {
