@@ -10,7 +10,7 @@ import { orderedByName } from "./lib/wasm-order.mjs";
 /** What a page is to pay for Enfilade over the wire: WASM and glue, gzipped. More is felt on a phone. */
 const GOAL_BYTES = 150_000;
 /** The goal is missed since the client plays all its parts. Until it is met again, this only ever goes down. */
-const LIMIT_BYTES = 215_000;
+const LIMIT_BYTES = 196_000;
 
 const TARGET = "wasm32-unknown-unknown";
 const OUT = "wasm/dist/bindgen";
@@ -18,7 +18,7 @@ const NAME = "enfilade_wasm";
 const TESTING = "enfilade_testing";
 /** What every page loads, and what is loaded when it is asked for. */
 const FILES = [
-  { crate: "enfilade-wasm", name: NAME },
+  { crate: "enfilade-wasm-module", name: NAME },
   { crate: "enfilade-wasm-testing", name: TESTING },
 ];
 
@@ -32,14 +32,14 @@ const FEATURES = [
   "--enable-sign-ext",
 ];
 
-/**
- * What makes the download smaller. Binaryen's `-Oz` takes 13 % off the file, but what is left compresses worse: 7 % is
- * added to what travels.
- */
+/** What makes the download smaller. Binaryen's `-Oz` makes a smaller file, but one that compresses worse. */
 const PASSES = [
   "--dce",
   "--remove-unused-module-elements",
+  "--rse",
+  "--remove-unused-brs",
   "--optimize-instructions",
+  "--reorder-locals",
   "--vacuum",
   "--duplicate-function-elimination",
   "--reorder-functions-by-name",
@@ -116,7 +116,7 @@ function checkSize() {
   if (total > LIMIT_BYTES) {
     throw new Failure(
       `${text}; the limit is ${thousands(LIMIT_BYTES)}`,
-      "`npm run size` lists what it is made of; `cargo tree -p enfilade-wasm -e normal` lists the libraries",
+      "`npm run size` lists what it is made of; `cargo tree -p enfilade-wasm-module -e normal` lists the libraries",
     );
   }
   const beyond = total - GOAL_BYTES;

@@ -40,6 +40,12 @@ const STAGES = [
     },
   },
   {
+    name: "deploy",
+    what: "compose.yaml and the Kubernetes manifests",
+    builds: ["packages"],
+    work: async (run) => (await import("./check-deploy.mjs")).checkDeploy(run),
+  },
+  {
     name: "core",
     what: "core for a machine without an operating system",
     work: async (run) => {

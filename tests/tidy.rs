@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-proto-derive", &[]),
     ("enfilade-core", &["enfilade-proto"]),
     ("enfilade-wasm-testing", &["enfilade-core"]),
+    ("enfilade-wasm-module", &["enfilade-wasm"]),
     ("enfilade-wasm", &["enfilade-conformance", "enfilade-core", "enfilade-proto"]),
     ("enfilade-ffi", &["enfilade-conformance", "enfilade-core", "enfilade-proto"]),
     ("enfilade-conformance", &["enfilade-core"]),

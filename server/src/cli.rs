@@ -43,6 +43,15 @@ enum Command {
     /// Make tokens, and look into them
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Make keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print a new signing key; keep it in a file of its own, and name that to all nodes with `signing_key`
+    New,
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +161,9 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(ConfigCommand::Check) => print(&resolved.to_toml()),
         Command::Token(TokenCommand::Mint(mint)) => self::mint(&resolved, &mint),
         Command::Token(TokenCommand::Inspect { token }) => inspect(&resolved, token),
+        Command::Key(KeyCommand::New) => {
+            Tokens::new_key().map_err(|error| error.to_string()).and_then(|key| print(&key))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -210,9 +222,12 @@ fn inspect(resolved: &Resolved, token: Option<String>) -> Result<(), String> {
     print(&format!("{claims:#}\n"))
 }
 
-/// The data folder's key, whether a server uses the folder or not.
+/// The key that is shared, or that of the data folder, whether a server uses the folder or not.
 fn tokens(resolved: &Resolved) -> Result<Tokens, String> {
     let config = &resolved.config;
+    if let Some(file) = config.signing_key() {
+        return Tokens::open_file(&file, config.guest_lifetime()).map_err(|error| error.to_string());
+    }
     let tokens = match Tokens::open_existing(&config.data_dir, config.guest_lifetime()) {
         Ok(Some(tokens)) => Ok(tokens),
         Ok(None) => DataFolder::open(&config.data_dir)

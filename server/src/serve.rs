@@ -32,6 +32,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where rooms and the signing key are kept.
     pub data_dir: PathBuf,
+    /// The signing key that the nodes of a cluster share; without it the data folder has one of its own.
+    pub signing_key: Option<PathBuf>,
     /// Bounds and deadlines of sockets.
     pub net: NetConfig,
     /// What connections are told and allowed.
@@ -58,7 +60,10 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     let listener = accept::bind(listen).map_err(|error| cannot_listen(listen, &error))?;
     let address = listener.local_addr()?;
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
-    let tokens = Arc::new(Tokens::open(&folder, settings.guest_lifetime)?);
+    let tokens = Arc::new(match &settings.signing_key {
+        Some(file) => Tokens::open_file(file, settings.guest_lifetime)?,
+        None => Tokens::open(&folder, settings.guest_lifetime)?,
+    });
     let store: SharedStore = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
 
     // Revisions of the room list must not repeat those of an earlier process.

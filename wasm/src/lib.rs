@@ -23,11 +23,6 @@ use wasm_bindgen::prelude::*;
 use driver::{Disposed, Driver};
 use rows::js;
 
-/// In place of the standard one, whose code is four times as large.
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
 /// A client with its socket, its timer, and everything that is held of its rooms.
 #[wasm_bindgen]
 pub struct EnfiladeCore {

@@ -10,6 +10,7 @@ use super::fetch::Purpose;
 #[cfg(doc)]
 use crate::limits;
 use crate::op::Body;
+use crate::state::Change;
 use crate::{Position, RoomId, Tier, v1};
 
 /// Names a connection of this node. The host gives the number, and never twice.
@@ -98,6 +99,9 @@ pub enum Effect {
         /// Messages that the batch changes, by the seq of the entry that made them: to be stored in the same step, in
         /// place of what was stored for that seq before, and handed out with history.
         amended: Vec<(u64, Vec<u8>)>,
+        /// What the batch changes between [`Authority::state`] and [`Authority::ahead`], in its order: by this the
+        /// host writes what it derives from the state in the same step, at the cost of the change.
+        changes: Vec<Change>,
     },
     /// Read entries after this position, then [`Authority::handle_entries`].
     Read {

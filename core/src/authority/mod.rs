@@ -30,7 +30,7 @@ pub use spending::Standing;
 use crate::op::Body;
 use crate::policy::Actor;
 use crate::presence::Occupancy;
-use crate::state::{SnapshotFor, compress, decompress};
+use crate::state::{Change, SnapshotFor, compress, decompress};
 use crate::tier::budget::Budgets;
 use crate::traffic::Kind;
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
@@ -148,6 +148,8 @@ pub struct Authority {
     confirmed: RoomState,
     /// `confirmed` and the batch in flight: what the next operation is decided by.
     ahead: RoomState,
+    /// What leads from `confirmed` to `ahead`, until it is handed out with the batch.
+    changes: Vec<Change>,
     phase: Phase,
     queue: VecDeque<Submission>,
     waiting: Vec<Waiting>,
@@ -189,6 +191,7 @@ impl Authority {
             config,
             confirmed: RoomState::authority(room.clone()),
             ahead: RoomState::authority(room),
+            changes: Vec::new(),
             phase: Phase::Loading,
             queue: VecDeque::new(),
             waiting: Vec::new(),
@@ -213,6 +216,12 @@ impl Authority {
     /// The room's state as the store has it.
     pub fn state(&self) -> &RoomState {
         &self.confirmed
+    }
+
+    /// The room's state as of after the batch that is on its way to the store; the same as [`state`](Authority::state)
+    /// while there is none.
+    pub fn ahead(&self) -> &RoomState {
+        &self.ahead
     }
 
     /// Whether nobody is subscribed and nothing is under way, so that the host may let go of the room.

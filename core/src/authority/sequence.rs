@@ -131,6 +131,7 @@ impl Authority {
         while matches!(self.phase, Phase::Ready) && !self.queue.is_empty() {
             let mut in_flight = InFlight { entries: Vec::new(), decided: Vec::new() };
             let mut bytes = 0;
+            self.changes.clear();
             while in_flight.entries.len() < limits::BATCH_OPS
                 && bytes < limits::BATCH_BYTES
                 && let Some(submission) = self.queue.pop_front()
@@ -169,6 +170,7 @@ impl Authority {
             batch,
             summary: Box::new(summary),
             amended: self.amended(&in_flight),
+            changes: core::mem::take(&mut self.changes),
         });
         self.phase = Phase::Appending(in_flight);
     }
@@ -318,8 +320,9 @@ impl Authority {
             op,
             body: Some(body),
         };
-        if self.ahead.apply(&entry).is_err() {
-            return Outcome::Refused(Code::Internal.into());
+        match self.ahead.apply(&entry) {
+            Ok(changes) => self.changes.extend(changes),
+            Err(_) => return Outcome::Refused(Code::Internal.into()),
         }
         let seq = entry.seq;
         entries.push(entry);

@@ -40,23 +40,27 @@ impl Key {
 
     /// Reads the folder's key, if there is one.
     pub(super) fn read(folder: &Path) -> Result<Option<Key>> {
-        let path = folder.join(NAME);
-        let failed = |error: std::io::Error| io_error(&error, &path);
-        let file = match fs::metadata(&path) {
+        Key::read_file(&folder.join(NAME))
+    }
+
+    /// Reads the key in a file, if there is one.
+    pub(super) fn read_file(path: &Path) -> Result<Option<Key>> {
+        let failed = |error: std::io::Error| io_error(&error, path);
+        let file = match fs::metadata(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        warn_of_readers(&file, &path);
+        warn_of_readers(&file, path);
         if file.len() > FILE_BYTES {
-            return Err(unreadable(&path, "it is too large"));
+            return Err(unreadable(path, "it is too large"));
         }
-        let pem = fs::read_to_string(&path).map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => unreadable(&path, "it is not text"),
+        let pem = fs::read_to_string(path).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => unreadable(path, "it is not text"),
             _ => failed(error),
         })?;
-        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|error| unreadable(&path, &error.to_string()))?;
-        Key::new(&key).map(Some).ok_or_else(|| unreadable(&path, "it can't be encoded"))
+        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|error| unreadable(path, &error.to_string()))?;
+        Key::new(&key).map(Some).ok_or_else(|| unreadable(path, "it can't be encoded"))
     }
 
     fn new(key: &SigningKey) -> Option<Key> {
@@ -67,12 +71,17 @@ impl Key {
     }
 }
 
-fn create(folder: &DataFolder) -> Result<()> {
+/// A new key, as a key file holds it.
+pub(super) fn new_pem() -> Result<String> {
     let mut seed = [0; 32];
     let unavailable = |error: String| StoreError::Unavailable(format!("no signing key can be made: {error}"));
     getrandom::fill(&mut seed).map_err(|error| unavailable(error.to_string()))?;
     let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF);
-    let pem = pem.map_err(|error| unavailable(error.to_string()))?.to_string();
+    Ok(pem.map_err(|error| unavailable(error.to_string()))?.to_string())
+}
+
+fn create(folder: &DataFolder) -> Result<()> {
+    let pem = new_pem()?;
     folder.create(NAME, |path| {
         let file = fs::OpenOptions::new().write(true).open(path);
         file.and_then(|mut file| file.write_all(pem.as_bytes())).map_err(|error| io_error(&error, path))

@@ -1,7 +1,8 @@
 //! Who a connection is: tokens that the server signs, and takes back.
 //!
 //! Every connection has a token. Guests get theirs from the server itself; it is signed with the key of the data
-//! folder, so it holds across restarts, and for as long as the file does.
+//! folder, or with that which the nodes of a cluster share, so it holds across restarts, and for as long as the file
+//! does.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -73,6 +74,24 @@ impl Tokens {
     /// Opens the key of a data folder that another process may be using; `None` where there is no key yet.
     pub fn open_existing(folder: &Path, guest_lifetime: Duration) -> Result<Option<Tokens>, StoreError> {
         Ok(Key::read(folder)?.map(|key| Tokens::with(key, guest_lifetime)))
+    }
+
+    /// Opens the key in a file, which all nodes of a cluster share: what one of them signs, all take.
+    ///
+    /// [`StoreError::Inaccessible`] when there is no such file, otherwise as [`Tokens::open`].
+    pub fn open_file(file: &Path, guest_lifetime: Duration) -> Result<Tokens, StoreError> {
+        let missing = || {
+            let file = file.display();
+            let advice = format!("make one with `enfilade key new > {file}` and give it to every node");
+            StoreError::Inaccessible(format!("there is no signing key at {file} (signing_key); {advice}"))
+        };
+        let key = Key::read_file(file)?.ok_or_else(missing)?;
+        Ok(Tokens::with(key, guest_lifetime))
+    }
+
+    /// A new signing key, as a key file holds it.
+    pub fn new_key() -> Result<String, StoreError> {
+        key::new_pem()
     }
 
     fn with(key: Key, guest_lifetime: Duration) -> Tokens {
@@ -342,6 +361,18 @@ mod tests {
         let file = place.path().join("signing-key.pem");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::read_to_string(&file).unwrap().starts_with("-----BEGIN PRIVATE KEY-----"));
+    }
+
+    #[test]
+    fn nodes_that_share_a_key_file_take_each_others_tokens() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("shared.pem");
+        let Err(StoreError::Inaccessible(message)) = Tokens::open_file(&file, DAY) else { panic!("opened") };
+        assert!(message.contains("enfilade key new"), "{message}");
+        fs::write(&file, Tokens::new_key().unwrap()).unwrap();
+        let [one, other] = [(); 2].map(|()| Tokens::open_file(&file, DAY).unwrap());
+        let (token, claims) = one.mint_guest("Ada", NOW).unwrap();
+        assert_eq!(other.verify(&token, NOW), Ok(claims));
     }
 
     #[test]

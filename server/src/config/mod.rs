@@ -26,6 +26,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder of the store and the signing key. One server at a time can use it.
     pub data_dir: PathBuf,
+    /// File of the key that signs tokens, the same on all nodes of a cluster; without one, the data folder's.
+    pub signing_key: PathBuf,
     /// Threads that own sockets; 0 is one a core.
     pub shards: usize,
     /// Milliseconds between two heartbeats.
@@ -167,6 +169,7 @@ impl Default for Config {
             // This machine alone, until somebody decides otherwise.
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
             data_dir: PathBuf::from("data"),
+            signing_key: PathBuf::new(),
             shards: 0,
             heartbeat_interval_ms: 25_000,
             log: Log { format: LogFormat::Human, level: "info".into() },
@@ -213,6 +216,11 @@ impl Config {
     /// How long a guest's token holds.
     pub fn guest_lifetime(&self) -> Duration {
         Duration::from_secs(u64::from(self.guests.lifetime_days) * 86_400)
+    }
+
+    /// The file of the signing key, where one is named.
+    pub fn signing_key(&self) -> Option<PathBuf> {
+        (!self.signing_key.as_os_str().is_empty()).then(|| self.signing_key.clone())
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.
@@ -276,6 +284,7 @@ impl From<&Config> for serve::Settings {
         serve::Settings {
             listen: config.listen,
             data_dir: config.data_dir.clone(),
+            signing_key: config.signing_key(),
             net: NetConfig {
                 shards: config.shards,
                 max_connections: limits.connections,

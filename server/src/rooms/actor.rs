@@ -270,7 +270,7 @@ impl RoomTask {
             Effect::Claim { epoch } => {
                 Box::pin(async move { Answer::Claimed(store.claim(&room, epoch).await) })
             }
-            Effect::Append { expected, batch, summary, amended } => Box::pin(async move {
+            Effect::Append { expected, batch, summary, amended, changes: _ } => Box::pin(async move {
                 let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
                 let batch = batch.into_iter().map(Bytes::from).collect();
                 // Inboxes are in nobody's list.

@@ -262,7 +262,7 @@ impl World {
                     self.request(node, room, Request::Load);
                 }
                 Effect::Claim { epoch } => self.request(node, room, Request::Claim(epoch)),
-                Effect::Append { expected, batch, summary, amended } => {
+                Effect::Append { expected, batch, summary, amended, changes: _ } => {
                     self.request(node, room, Request::Append { expected, batch, summary, amended });
                 }
                 Effect::Read { after } => self.request(node, room, Request::Read { after }),

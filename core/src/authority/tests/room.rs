@@ -95,7 +95,12 @@ impl Room {
                     self.epoch = epoch;
                     self.authority.handle_claimed(epoch, self.now);
                 }
-                Effect::Append { expected, batch, summary, amended } => {
+                Effect::Append { expected, batch, summary, amended, changes } => {
+                    let mut ahead = self.authority.state().clone();
+                    let entries = batch.iter().map(|bytes| Entry::decode(bytes).unwrap());
+                    let folded: Vec<_> = entries.flat_map(|entry| ahead.apply(&entry).unwrap()).collect();
+                    assert_eq!(changes, folded, "what is derived from the state follows these changes");
+                    assert_eq!(ahead.digest(), self.authority.ahead().digest());
                     let head = self.head();
                     let after = Position { seq: expected.seq + batch.len() as u64, ..expected };
                     assert_eq!(summary.position, Some(after.wire()));
