@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use enfilade_core::{Position, RoomId};
 
-use super::{Append, Result, StoreError, keys};
+use super::{Append, Result, RoomPage, Start, StoreError, keys};
 
 /// What one request to a store may hold.
 pub struct Limits;
@@ -122,6 +122,28 @@ pub(super) fn snapshot(position: Position, snapshot: &Bytes) -> Result<()> {
         return invalid("a snapshot can't be empty".into());
     }
     at_most("a snapshot", snapshot.len(), Limits::SNAPSHOT_BYTES)
+}
+
+pub(super) fn start(start: &Start) -> Result<()> {
+    snapshot(start.at, &start.snapshot)?;
+    if start.at.seq >= Limits::INTEGER_BOUND {
+        return invalid(format!("the seq {} is not below 2^53", start.at.seq));
+    }
+    at_most("a summary", start.summary.len(), Limits::SUMMARY_BYTES)
+}
+
+/// The room after which a page of [`RoomStore::rooms`](super::RoomStore::rooms) begins, where its cursor is a room's id.
+pub(super) fn room_cursor(cursor: Option<&Bytes>) -> Result<Option<RoomId>> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let room = std::str::from_utf8(cursor).ok().and_then(|id| RoomId::new(id).ok());
+    room.map_or_else(|| invalid("the cursor is none of this store's".into()), |room| Ok(Some(room)))
+}
+
+/// The page of [`RoomStore::rooms`](super::RoomStore::rooms) that these make; they are the last where they are few.
+pub(super) fn room_page(rooms: Vec<RoomId>) -> RoomPage {
+    let next = rooms.last().filter(|_| rooms.len() >= Limits::PAGE_ROOMS);
+    let next = next.map(|room| Bytes::copy_from_slice(room.as_str().as_bytes()));
+    RoomPage { rooms, next }
 }
 
 /// Whether a follower's cursor goes to `position`, in a log that ends at `head`.

@@ -11,7 +11,10 @@ use tokio::sync::broadcast;
 
 use super::leases::Leases;
 use super::limits::{self, Limits, PageBounds};
-use super::{Append, Appended, Follower, HINTS, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+use super::{
+    Append, Appended, Follower, HINTS, Hint, Lease, Loaded, Page, Result, RoomPage, RoomStore, Start,
+    StoreError,
+};
 
 /// A store that forgets everything with the process: for tests and simulations.
 pub struct MemoryStore {
@@ -126,6 +129,29 @@ impl RoomStore for MemoryStore {
                 cursors: BTreeMap::new(),
             });
             Ok(log.epoch)
+        })
+    }
+
+    fn start<'a>(&'a self, room: &'a RoomId, start: Start) -> BoxFuture<'a, Result<bool>> {
+        self.with(|rooms| {
+            limits::start(&start)?;
+            let Start { at, snapshot, summary } = start;
+            if rooms.logs.contains_key(room) {
+                return Ok(false);
+            }
+            let log = Log {
+                epoch: at.epoch,
+                snapshot: Some((at, snapshot)),
+                oldest: at.seq + 1,
+                entries: VecDeque::new(),
+                amended: BTreeMap::new(),
+                cursors: BTreeMap::new(),
+            };
+            rooms.logs.insert(room.clone(), log);
+            if !summary.is_empty() {
+                rooms.summaries.insert(room.clone(), summary);
+            }
+            Ok(true)
         })
     }
 
@@ -256,6 +282,15 @@ impl RoomStore for MemoryStore {
                 .take(limit.min(Limits::PAGE_ROWS))
                 .map(|(room, row)| (room.clone(), row.clone()))
                 .collect())
+        })
+    }
+
+    fn rooms<'a>(&'a self, cursor: Option<Bytes>) -> BoxFuture<'a, Result<RoomPage>> {
+        self.with(|rooms| {
+            let after = limits::room_cursor(cursor.as_ref())?;
+            let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let ids = rooms.logs.range((from, Bound::Unbounded)).take(Limits::PAGE_ROOMS);
+            Ok(limits::room_page(ids.map(|(room, _)| room.clone()).collect()))
         })
     }
 

@@ -50,6 +50,13 @@ pub trait RoomStore: Send + Sync + 'static {
     /// The epoch is from 1 to 2^53 - 1.
     fn claim<'a>(&'a self, room: &'a RoomId, epoch: u64) -> BoxFuture<'a, Result<u64>>;
 
+    /// Starts a room's log right after a snapshot that was taken elsewhere, and puts the room into the directory: on
+    /// condition that the room has no log, not even one that was only claimed. Durable before it returns.
+    ///
+    /// `false`, and nothing is done, where there is one. A log that was started is as one that was trimmed up to its
+    /// snapshot. No follower is told: whoever has the snapshot has what came before it.
+    fn start<'a>(&'a self, room: &'a RoomId, start: Start) -> BoxFuture<'a, Result<bool>>;
+
     /// Appends the batch as the entries after [`Append::expected`], on condition that the log ends there.
     ///
     /// All or nothing, and durable when it returns [`Appended::Done`]. In the same step the room's row in the directory
@@ -129,6 +136,12 @@ pub trait RoomStore: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(RoomId, Bytes)>>>;
 
+    /// Ids of all rooms that have a log, inboxes too, a page at a time and in the store's own order. Rooms that are made
+    /// meanwhile may be left out, and a room may come twice.
+    ///
+    /// `cursor` is `None` at first and then [`RoomPage::next`]. A page may be empty before the last one.
+    fn rooms<'a>(&'a self, cursor: Option<Bytes>) -> BoxFuture<'a, Result<RoomPage>>;
+
     /// The rows of these rooms, in their order; `None` for a room without one. At most [`Limits::PAGE_ROWS`].
     fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
 
@@ -186,6 +199,26 @@ pub struct Loaded {
     pub snapshot: Option<(Position, Bytes)>,
     /// Encoded entries right after the snapshot, ascending, without a gap.
     pub entries: Vec<Bytes>,
+}
+
+/// How a log starts that is not the room's first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Where the snapshot was taken, and the log's epoch from now on. Its next entry has the next seq.
+    pub at: Position,
+    /// The room's state at that position.
+    pub snapshot: Bytes,
+    /// The room's row in the directory; an empty one makes none.
+    pub summary: Bytes,
+}
+
+/// Some of the rooms of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomPage {
+    /// Their ids, at most [`Limits::PAGE_ROOMS`].
+    pub rooms: Vec<RoomId>,
+    /// Where the next page begins, in words that only this store reads; `None` after the last one.
+    pub next: Option<Bytes>,
 }
 
 /// What is appended to a room's log, and what is written with it.

@@ -161,6 +161,64 @@ pub(crate) async fn leases_are_replaced_dropped_and_expire(store: SharedStore) {
     assert_eq!(notes(&there).await, []);
 }
 
+fn start(seq: u64, state: &'static str) -> Start {
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    Start { at: at(seq), snapshot: bytes(state), summary: bytes("row") }
+}
+
+pub(crate) async fn a_log_starts_after_a_snapshot_where_there_is_none(store: SharedStore) {
+    let room = room("restored");
+    is_invalid(store.start(&room, Start { snapshot: Bytes::new(), ..start(7, "") }).await);
+    is_invalid(store.start(&room, Start { at: Position { epoch: 0, seq: 7 }, ..start(7, "state") }).await);
+    let large = Bytes::from(vec![0; Limits::SUMMARY_BYTES + 1]);
+    is_invalid(store.start(&room, Start { summary: large, ..start(7, "state") }).await);
+    assert_eq!(store.load(&room).await, Ok(None));
+
+    assert_eq!(store.start(&room, start(7, "state")).await, Ok(true));
+    assert_eq!(store.start(&room, start(9, "another")).await, Ok(false));
+    assert_eq!(store.claim(&room, EPOCH + 1).await, Ok(EPOCH));
+    let loaded = load(&store, &room).await;
+    assert_eq!(loaded.snapshot, Some((at(7), Bytes::from_static(b"state"))));
+    assert_eq!((loaded.head, loaded.entries), (at(7), vec![]));
+    assert_eq!(
+        store.summaries_of(std::slice::from_ref(&room)).await.unwrap()[0].as_deref(),
+        Some(&b"row"[..])
+    );
+
+    let conflict = store.append(&room, Append::new(at(0), vec![entry(1)], Bytes::new())).await;
+    assert_eq!(conflict, Ok(Appended::Conflict { head: at(7), missing: vec![] }));
+    append(&store, &room, 7, entries(8, 9)).await;
+    assert_eq!(load(&store, &room).await.entries, entries(8, 9));
+    let page = store.read(&room, at(1), 10, usize::MAX).await.unwrap();
+    assert_eq!((page.head, page.entries), (at(9), numbered(8, 9)));
+
+    let claimed = filled(&store, "claimed", 0).await;
+    assert_eq!(store.start(&claimed, start(7, "state")).await, Ok(false));
+    assert_eq!(load(&store, &claimed).await.head, at(0));
+}
+
+pub(crate) async fn every_room_with_a_log_is_found(store: SharedStore) {
+    let count = Limits::PAGE_ROOMS + 3;
+    let names: Vec<RoomId> = (0..count).map(|number| room(&format!("r{number:05}"))).collect();
+    for chunk in names.chunks(100) {
+        join_all(chunk.iter().map(|room| store.claim(room, EPOCH))).await;
+    }
+    let mut found = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = store.rooms(cursor).await.unwrap();
+        assert!(page.rooms.len() <= Limits::PAGE_ROOMS);
+        found.extend(page.rooms);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    found.sort();
+    found.dedup();
+    assert_eq!(found, names);
+}
+
 pub(crate) async fn leases_outside_the_limits_are_refused(store: SharedStore) {
     let room = room("leases");
     let minute = Duration::from_secs(60);
@@ -180,6 +238,8 @@ pub(crate) async fn a_closed_store_says_so(store: SharedStore) {
     };
     unavailable(store.load(&room).await.map(drop));
     unavailable(store.claim(&room, EPOCH).await.map(drop));
+    unavailable(store.start(&room, start(1, "state")).await.map(drop));
+    unavailable(store.rooms(None).await.map(drop));
     unavailable(store.append(&room, Append::new(at(1), vec![entry(2)], Bytes::new())).await.map(drop));
     unavailable(store.read(&room, at(1), 1, 1).await.map(drop));
     unavailable(store.put_snapshot(&room, at(1), entry(1)).await.map(drop));

@@ -11,7 +11,7 @@ use enfilade_core::{Position, RoomId};
 use futures_util::future::join_all;
 
 use super::{
-    Append, Appended, Follower, Hint, KeyCommand, KeyWrite, Limits, Loaded, SharedStore, StoreError,
+    Append, Appended, Follower, Hint, KeyCommand, KeyWrite, Limits, Loaded, SharedStore, Start, StoreError,
 };
 
 /// Makes empty stores of one kind.
@@ -50,6 +50,8 @@ macro_rules! contract {
             a_trimmed_room_takes_appends_and_reports_what_it_can,
             trim_of_another_epoch_does_nothing,
             a_long_trim_goes_in_steps,
+            a_log_starts_after_a_snapshot_where_there_is_none,
+            every_room_with_a_log_is_found,
             the_directory_is_paged_by_id,
             an_empty_summary_takes_the_row_away,
             a_refused_append_leaves_the_directory_alone,

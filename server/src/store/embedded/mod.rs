@@ -16,7 +16,9 @@ use self::tables::{Tables, View};
 use self::writer::Writer;
 use super::leases::Leases;
 use super::limits::{self, PageBounds};
-use super::{Append, Appended, Follower, Hint, Lease, Loaded, Page, Result, RoomStore, StoreError};
+use super::{
+    Append, Appended, Follower, Hint, Lease, Loaded, Page, Result, RoomPage, RoomStore, Start, StoreError,
+};
 use crate::folder::DataFolder;
 
 mod file;
@@ -209,6 +211,16 @@ impl RoomStore for EmbeddedStore {
         .boxed()
     }
 
+    fn start<'a>(&'a self, room: &'a RoomId, start: Start) -> BoxFuture<'a, Result<bool>> {
+        let room = room.clone();
+        async move {
+            limits::start(&start)?;
+            let bytes = start.snapshot.len() + start.summary.len();
+            self.writer.submit(bytes, move |tables| tables.start(&room, &start)).await
+        }
+        .boxed()
+    }
+
     fn append<'a>(&'a self, room: &'a RoomId, append: Append) -> BoxFuture<'a, Result<Appended>> {
         let room = room.clone();
         async move {
@@ -292,6 +304,14 @@ impl RoomStore for EmbeddedStore {
     ) -> BoxFuture<'a, Result<Vec<(RoomId, Bytes)>>> {
         let after = after.cloned();
         self.view(move |view| view.summaries(after.as_ref(), limit)).boxed()
+    }
+
+    fn rooms<'a>(&'a self, cursor: Option<Bytes>) -> BoxFuture<'a, Result<RoomPage>> {
+        async move {
+            let after = limits::room_cursor(cursor.as_ref())?;
+            self.view(move |view| view.rooms(after.as_ref())).await.map(limits::room_page)
+        }
+        .boxed()
     }
 
     fn summaries_of<'a>(&'a self, rooms: &'a [RoomId]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>> {

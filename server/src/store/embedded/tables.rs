@@ -5,7 +5,7 @@ use enfilade_core::{Position, RoomId};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::store::limits::{self, Limits, PageBounds};
-use crate::store::{Append, Appended, Follower, Hint, Loaded, Page};
+use crate::store::{Append, Appended, Follower, Hint, Loaded, Page, Start};
 
 pub(super) type Result<T> = std::result::Result<T, redb::Error>;
 
@@ -179,6 +179,20 @@ impl View {
         Ok(page)
     }
 
+    pub(super) fn rooms(&self, after: Option<&RoomId>) -> Result<Vec<RoomId>> {
+        let from = match after {
+            Some(room) => std::ops::Bound::Excluded(room.as_str()),
+            None => std::ops::Bound::Unbounded,
+        };
+        let rows = self.heads.range::<&str>((from, std::ops::Bound::Unbounded))?;
+        let room = |row: std::result::Result<(redb::AccessGuard<'_, HeadKey>, _), redb::StorageError>| {
+            let (room, _): (_, redb::AccessGuard<'_, HeadRow>) = row?;
+            RoomId::new(room.value())
+                .map_err(|_| redb::Error::Corrupted(format!("there is a log of the room {:?}", room.value())))
+        };
+        rows.take(Limits::PAGE_ROOMS).map(room).collect()
+    }
+
     pub(super) fn pending(
         &self,
         follower: Follower,
@@ -279,6 +293,20 @@ impl<'t> Tables<'t> {
         self.heads.insert(room.as_str(), Head { epoch, seq: 0, oldest: 1 }.row())?;
         self.changed = true;
         Ok(epoch)
+    }
+
+    pub(super) fn start(&mut self, room: &RoomId, start: &Start) -> Result<bool> {
+        if head(&self.heads, room)?.is_some() {
+            return Ok(false);
+        }
+        let Position { epoch, seq } = start.at;
+        self.heads.insert(room.as_str(), Head { epoch, seq, oldest: seq + 1 }.row())?;
+        self.snapshots.insert(room.as_str(), (epoch, seq, start.snapshot.as_ref()))?;
+        if !start.summary.is_empty() {
+            self.summaries.insert(room.as_str(), start.summary.as_ref())?;
+        }
+        self.changed = true;
+        Ok(true)
     }
 
     pub(super) fn append(
