@@ -8,6 +8,7 @@ pub mod folder;
 pub mod follow;
 pub mod http;
 pub mod net;
+pub mod readable;
 pub mod rooms;
 pub mod serve;
 pub mod session;

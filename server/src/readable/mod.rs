@@ -1,0 +1,107 @@
+//! Readable keys: a room as a person with redis-cli finds it.
+#![doc = include_str!("keys.md")]
+
+mod inbox;
+mod keyspace;
+mod names;
+mod room;
+mod values;
+mod writes;
+
+use std::time::Duration;
+
+use enfilade_core::state::Change;
+use enfilade_core::{Entry, RoomState, limits};
+
+pub use keyspace::{Keyspace, Value};
+pub use names::Names;
+use writes::Writes;
+
+use crate::store::KeyWrite;
+
+/// How much the readable keys show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readable {
+    /// The newest messages in the chat: at most [`limits::ACTIVE_MESSAGES`], which is what a room holds.
+    pub chat_messages: usize,
+    /// How long a room's keys stay when nothing is written to it; `None` is for ever.
+    pub expiry: Option<Duration>,
+}
+
+/// Messages that a chat shows where nobody says otherwise.
+pub const CHAT_MESSAGES: usize = 100;
+
+impl Default for Readable {
+    fn default() -> Readable {
+        Readable { chat_messages: CHAT_MESSAGES, expiry: None }
+    }
+}
+
+impl Readable {
+    /// What a batch does to the keys of a room that has all of them as of `before`: at the cost of the change.
+    ///
+    /// `changes` are those that lead from `before` to `after`; `batch` are the encoded entries.
+    pub fn changed(
+        &self,
+        before: &RoomState,
+        after: &RoomState,
+        changes: &[Change],
+        batch: &[impl AsRef<[u8]>],
+    ) -> Vec<KeyWrite> {
+        let mut writes = Writes::default();
+        let names = Names::of(after.id());
+        if after.id().inbox_owner().is_some() {
+            inbox::changed(&mut writes, &names, (before, after), changes, &|| decode(batch));
+        } else if after.id().is_server_settings() {
+            inbox::settings_changed(&mut writes, &names.server_settings(), after, changes);
+        } else {
+            room::changed(&mut writes, &names, (before, after), changes, self.chat_messages());
+        }
+        self.finish(writes, after)
+    }
+
+    /// The keys of a room, whatever is there now.
+    pub fn whole(&self, state: &RoomState) -> Vec<KeyWrite> {
+        let mut writes = Writes::default();
+        let names = Names::of(state.id());
+        if state.id().inbox_owner().is_some() {
+            inbox::whole(&mut writes, &names, state);
+        } else if state.id().is_server_settings() {
+            writes.delete(names.server_settings());
+            inbox::settings(&mut writes, names.server_settings(), state);
+        } else {
+            room::whole(&mut writes, &names, state, self.chat_messages());
+        }
+        self.finish(writes, state)
+    }
+
+    fn chat_messages(&self) -> usize {
+        self.chat_messages.min(limits::ACTIVE_MESSAGES)
+    }
+
+    /// With the expiry of every key of the room, whether or not it was written now: a room's keys go together.
+    fn finish(&self, mut writes: Writes, state: &RoomState) -> Vec<KeyWrite> {
+        if let Some(expiry) = self.expiry {
+            keys(state).into_iter().for_each(|key| writes.expire(key, expiry));
+        }
+        writes.into_list()
+    }
+}
+
+/// Every key that the room has, or may have.
+pub fn keys(state: &RoomState) -> Vec<String> {
+    let names = Names::of(state.id());
+    match state.id() {
+        id if id.inbox_owner().is_some() => inbox::keys(&names),
+        id if id.is_server_settings() => vec![names.server_settings()],
+        _ => room::keys(&names, state),
+    }
+}
+
+fn decode(batch: &[impl AsRef<[u8]>]) -> Vec<Entry> {
+    // They have just been made here, so all can be read.
+    batch.iter().filter_map(|bytes| Entry::decode(bytes.as_ref()).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;
