@@ -43,6 +43,21 @@ impl Keyspace {
         self.keys.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Lets a name stand for a room, as [`KeyStore::name`](crate::store::KeyStore::name) says.
+    pub(crate) fn name(&mut self, key: &str, room: &str, old: &str, new: &str) {
+        let value = self.keys.entry(key.to_owned()).or_insert_with(|| Value::Hash(BTreeMap::new()));
+        let Value::Hash(hash) = value else { return };
+        if old != new && hash.get(old).is_some_and(|known| known == room) {
+            hash.remove(old);
+        }
+        if !new.is_empty() {
+            hash.entry(new.to_owned()).or_insert_with(|| room.to_owned());
+        }
+        if hash.is_empty() {
+            self.keys.remove(key);
+        }
+    }
+
     fn write(&mut self, KeyWrite { key, command }: KeyWrite) {
         match command {
             KeyCommand::Del => drop(self.keys.remove(&key)),

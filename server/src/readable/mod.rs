@@ -1,9 +1,13 @@
 //! Readable keys: a room as a person with redis-cli finds it.
 #![doc = include_str!("keys.md")]
 
+mod ask;
+mod fold;
 mod inbox;
+mod inspect;
 mod keyspace;
 mod names;
+mod rebuild;
 mod room;
 mod values;
 mod writes;
@@ -11,10 +15,13 @@ mod writes;
 use std::time::Duration;
 
 use enfilade_core::state::Change;
-use enfilade_core::{Entry, RoomState, limits};
+use enfilade_core::{Entry, RoomId, RoomState, limits};
 
+pub use ask::answer;
+pub use inspect::{InspectError, Subject, inspect};
 pub use keyspace::{Keyspace, Value};
 pub use names::Names;
+pub use rebuild::rebuild;
 use writes::Writes;
 
 use crate::store::KeyWrite;
@@ -33,11 +40,14 @@ pub const CHAT_MESSAGES: usize = 100;
 
 impl Default for Readable {
     fn default() -> Readable {
-        Readable { chat_messages: CHAT_MESSAGES, expiry: None }
+        Readable::DEFAULT
     }
 }
 
 impl Readable {
+    /// The newest hundred messages, for ever.
+    pub const DEFAULT: Readable = Readable { chat_messages: CHAT_MESSAGES, expiry: None };
+
     /// What a batch does to the keys of a room that has all of them as of `before`: at the cost of the change.
     ///
     /// `changes` are those that lead from `before` to `after`; `batch` are the encoded entries.
@@ -85,6 +95,16 @@ impl Readable {
             keys(state).into_iter().for_each(|key| writes.expire(key, expiry));
         }
         writes.into_list()
+    }
+}
+
+/// The hash that says at which position a room's keys are; `None` for the few settings of the server.
+pub fn head_key(room: &RoomId) -> Option<String> {
+    let names = Names::of(room);
+    match room {
+        id if id.inbox_owner().is_some() => Some(names.profile()),
+        id if id.is_server_settings() => None,
+        _ => Some(names.room()),
     }
 }
 

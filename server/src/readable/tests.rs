@@ -1,15 +1,17 @@
 //! Incremental writes against whole ones: whatever happens, the keys are those of the state.
 
+use bytes::Bytes;
 use enfilade_core::op::{self, Body};
-use enfilade_core::{ClientId, Millis, OpId, RoomId, limits, v1};
+use enfilade_core::{ClientId, Millis, OpId, Position, RoomId, limits, v1};
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::KeyCommand;
+use crate::store::{Append, KeyCommand, KeyStore as _, MemoryStore, RoomStore as _};
 
 /// A room's log in the making, with its keys as the appends leave them.
 struct Room {
     state: RoomState,
+    log: Vec<Vec<u8>>,
     keys: Keyspace,
     readable: Readable,
     /// Commands of the last append.
@@ -21,7 +23,7 @@ impl Room {
         let mut state = RoomState::authority(RoomId::new(id).unwrap());
         state.open_epoch(7);
         let readable = Readable { chat_messages, expiry: None };
-        Room { state, keys: Keyspace::default(), readable, written: Vec::new() }
+        Room { state, log: Vec::new(), keys: Keyspace::default(), readable, written: Vec::new() }
     }
 
     /// Appends a batch of operations, each by its author.
@@ -33,7 +35,7 @@ impl Room {
             let is_message = matches!(body, Body::PostMessage(_));
             let entry = Entry {
                 seq,
-                op_id: OpId { client: ClientId(author.len() as u64), counter: seq },
+                op_id: OpId { client: ClientId(author.len() as u64 + 1), counter: seq },
                 author: author.into(),
                 author_name: author.to_uppercase(),
                 at: Millis(1_000 * seq),
@@ -48,6 +50,7 @@ impl Room {
             0 => self.readable.whole(&self.state),
             _ => self.readable.changed(&before, &self.state, &changes, &entries),
         };
+        self.log.extend(entries);
         self.keys.apply(self.written.clone());
     }
 
@@ -321,4 +324,115 @@ fn the_largest_room_fits_one_append() {
     let writes = room.readable.whole(&room.state);
     let bytes: usize = writes.iter().map(|write| write.command.bytes()).sum();
     assert!(bytes <= crate::store::Limits::KEYS_BYTES && writes.len() <= crate::store::Limits::KEY_WRITES);
+}
+
+/// A store with a room in it, made by the one way there is.
+async fn showing(rooms: &[&Room]) -> MemoryStore {
+    let store = MemoryStore::showing(Readable::DEFAULT);
+    for room in rooms {
+        let id = room.state.id();
+        store.claim(id, 7).await.unwrap();
+        let expected = Position { epoch: 7, seq: 0 };
+        let batch = room.log.iter().map(|entry| Bytes::from(entry.clone())).collect();
+        let append =
+            Append { keys: room.readable.whole(&room.state), ..Append::new(expected, batch, Bytes::new()) };
+        store.append(id, append).await.unwrap();
+    }
+    store
+}
+
+/// A room and an inbox with something in every key.
+fn furnished() -> (Room, Room) {
+    let mut room = Room::new("lobby", 100);
+    room.append([create(), ("benny", Body::Join(v1::Join {}))]);
+    let badges = vec!["vip".into(), "subscriber".into()];
+    let badges = v1::SetBadges { user: "benny".into(), badges, color: String::new() };
+    let teams = v1::SetTeams { teams: vec!["blue".into(), "red".into()] };
+    room.append([
+        ("ann", Body::SetBadges(badges)),
+        ("ann", op::post("hello there")),
+        ("benny", op::post("two\nlines")),
+        ("benny", element("line-1", 3, r#"{"x":1.5}"#, false)),
+        ("ann", Body::SetTeams(teams)),
+        ("ann", Body::JoinTeam(v1::JoinTeam { team: Some("blue".into()) })),
+        ("ann", Body::AddScore(v1::AddScore { points: 7, user: None })),
+        ("benny", Body::AddScore(v1::AddScore { points: 9, user: None })),
+    ]);
+    let mut inbox = Room::new("inbox:ann", 100);
+    let as_of = Some(v1::Position { epoch: 3, seq: 1 });
+    let event = v1::FriendEvent::Requested.into();
+    let request = |user: &str| v1::FriendNews { user: user.into(), event, as_of, ..Default::default() };
+    inbox.append([
+        ("", Body::FriendNews(request("benny"))),
+        ("", Body::FriendNews(request("carla"))),
+        ("ann", Body::AnswerFriend(v1::AnswerFriend { user: "benny".into(), accepted: true })),
+        ("ann", Body::FollowRoom(v1::FollowRoom { room_id: "lobby".into(), as_of: None })),
+        ("ann", Body::SetStatus(v1::SetStatus { availability: 1, text: "lunch".into(), until: 0 })),
+        ("ann", element("theme", 1, "dark", false)),
+    ]);
+    (room, inbox)
+}
+
+#[tokio::test]
+async fn what_is_damaged_or_deleted_is_rebuilt_from_the_log() {
+    let (room, inbox) = furnished();
+    let store = showing(&[&room, &inbox]).await;
+    let whole = store.keyspace();
+    let damage = |key: &str, command| KeyWrite { key: key.into(), command };
+    let damages = [
+        damage("rooms:chat:{lobby}", KeyCommand::Del),
+        damage("rooms:chat:{lobby}", KeyCommand::Set("by hand".into())),
+        damage("game:{lobby}:total:taps", KeyCommand::Set("1000000".into())),
+        damage("rooms:whiteboard:{lobby}", KeyCommand::HSet(vec![("a".into(), "b".into())])),
+        damage("game:{lobby}:team:green:score", KeyCommand::Set("5".into())),
+        damage("users:friends:{inbox:ann}", KeyCommand::SAdd(vec!["mallory".into()])),
+    ];
+    store.write(damages.into()).await.unwrap();
+    // What is no projection of the log stays.
+    let here = damage("rooms:users:{lobby}", KeyCommand::ZAdd(vec![(5, "conn-1".into())]));
+    store.write(vec![here.clone()]).await.unwrap();
+    assert_ne!(store.keyspace(), whole);
+    for room in [&room, &inbox] {
+        let count = rebuild(&store, &store, room.state.id()).await.unwrap();
+        assert!(count >= 6, "{count}");
+    }
+    let mut wanted = whole.clone();
+    wanted.apply([here]);
+    assert_eq!(store.keyspace(), wanted);
+    let unknown = rebuild(&store, &store, &RoomId::new("nowhere").unwrap()).await;
+    assert!(matches!(unknown, Err(InspectError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn inspecting_prints_each_line_with_its_answer() {
+    let (room, inbox) = furnished();
+    let store = showing(&[&room, &inbox]).await;
+    let print = |subject| {
+        let store = &store;
+        async move { inspect(store, &Readable::DEFAULT, "enfilade:", &subject).await }
+    };
+    let lobby = room.state.id().clone();
+    let game = print(Subject::Game(lobby.clone())).await.unwrap();
+    let leaders =
+        "$ redis-cli ZRANGE 'enfilade:game:{lobby}:leaderboard' 0 9 REV WITHSCORES\nbenny\n9\nann\n7\n";
+    assert!(game.contains(leaders), "{game}");
+    assert!(game.contains("$ redis-cli GET 'enfilade:game:{lobby}:team:blue:score'\n7\n"), "{game}");
+    let user = print(Subject::User(enfilade_core::UserId::new("ann").unwrap())).await.unwrap();
+    assert!(user.contains("$ redis-cli SMEMBERS 'enfilade:users:friends:{inbox:ann}'\nbenny\n"), "{user}");
+    let unknown = print(Subject::Room(RoomId::new("nowhere").unwrap())).await.unwrap_err().to_string();
+    assert!(unknown.contains("enfilade inspect rooms"), "{unknown}");
+}
+
+#[test]
+fn every_line_that_is_printed_stands_on_the_page() {
+    let page = include_str!("keys.md");
+    let lines = [ask::ROOM, ask::CHAT, ask::BOARD, ask::GAME].concat().into_iter();
+    let lines = lines.map(|line| line.replace('@', "{lobby}"));
+    let lines = lines.chain(ask::USER.iter().map(|line| line.replace('@', "{inbox:ann}")));
+    let lines = lines.chain(ask::SERVER.iter().map(|line| line.replace('@', "{server:settings}")));
+    for line in lines {
+        let [command, key, rest @ ..] = &line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let line = [&[*command, &format!("'enfilade:{key}'")], rest].concat().join(" ");
+        assert!(page.contains(&format!("`redis-cli {line}`")), "{line}");
+    }
 }

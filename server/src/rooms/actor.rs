@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
+use super::shown::{self, Shown};
 use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomCost, RoomMessage, Rooms};
 use crate::auth::now;
@@ -33,7 +34,7 @@ const MESSAGES_AT_ONCE: usize = 256;
 
 /// What the store has answered.
 enum Answer {
-    Loaded(Result<Option<store::Loaded>, StoreError>),
+    Loaded(Result<Option<store::Loaded>, StoreError>, Option<Position>),
     Claimed(Result<u64, StoreError>),
     Appended(Result<store::Appended, StoreError>, Box<v1::RoomSummary>),
     Entries(Result<store::Page, StoreError>),
@@ -63,6 +64,7 @@ pub(super) struct RoomTask {
     /// Requests of the inbox's user that wait until it is loaded.
     lists: Vec<(ConnId, v1::RoomListRequest)>,
     is_loaded: bool,
+    shown: Shown,
     /// The store can't give the room: why.
     broken: Option<Code>,
 }
@@ -88,6 +90,7 @@ impl RoomTask {
             readers: Vec::new(),
             lists: Vec::new(),
             is_loaded: false,
+            shown: Shown::default(),
             broken: None,
         }
     }
@@ -266,25 +269,38 @@ impl RoomTask {
         let (store, room) = (self.rooms.shared.store.clone(), self.room.clone());
         let node = self.rooms.shared.node.clone();
         let answer: BoxFuture<'static, Answer> = match effect {
-            Effect::Load => Box::pin(async move { Answer::Loaded(store.load(&room).await) }),
+            Effect::Load => Box::pin(async move {
+                let keys = async {
+                    match store.keys() {
+                        Some(keys) => shown::position(keys, &room).await.ok().flatten(),
+                        None => None,
+                    }
+                };
+                let (loaded, shown) = tokio::join!(store.load(&room), keys);
+                Answer::Loaded(loaded, shown)
+            }),
             Effect::Claim { epoch } => {
                 Box::pin(async move { Answer::Claimed(store.claim(&room, epoch).await) })
             }
-            Effect::Append { expected, batch, summary, amended, changes: _ } => Box::pin(async move {
-                let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
-                let batch = batch.into_iter().map(Bytes::from).collect();
-                // Inboxes are in nobody's list.
-                let row = match room.inbox_owner() {
-                    Some(_) => Bytes::new(),
-                    None => v1::RoomSummary { user_count: 0, users: Vec::new(), ..(*summary).clone() }
-                        .encode_to_vec()
-                        .into(),
+            Effect::Append { expected, batch, summary, amended, changes } => {
+                let keys = match store.keys() {
+                    Some(keys) => self.shown.append(keys.shows(), &self.authority, &changes, &batch, now()),
+                    None => Vec::new(),
                 };
-                Answer::Appended(
-                    store.append(&room, Append { amended, ..Append::new(expected, batch, row) }).await,
-                    summary,
-                )
-            }),
+                Box::pin(async move {
+                    let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
+                    let batch = batch.into_iter().map(Bytes::from).collect();
+                    // Inboxes are in nobody's list.
+                    let row = match room.inbox_owner() {
+                        Some(_) => Bytes::new(),
+                        None => v1::RoomSummary { user_count: 0, users: Vec::new(), ..(*summary).clone() }
+                            .encode_to_vec()
+                            .into(),
+                    };
+                    let append = Append { amended, keys, ..Append::new(expected, batch, row) };
+                    Answer::Appended(store.append(&room, append).await, summary)
+                })
+            }
             Effect::Read { after } => Box::pin(async move {
                 let (limit, bytes) = (store::Limits::PAGE_ENTRIES, store::Limits::PAGE_BYTES);
                 Answer::Entries(store.read(&room, after.next(), limit, bytes).await)
@@ -326,7 +342,8 @@ impl RoomTask {
     fn handle_answer(&mut self, answer: Answer) {
         let now = now();
         match answer {
-            Answer::Loaded(Ok(loaded)) => {
+            Answer::Loaded(Ok(loaded), shown) => {
+                self.shown.loaded(loaded.as_ref().map(|loaded| loaded.head).unwrap_or_default(), shown);
                 let loaded = loaded.map(|loaded| Loaded {
                     epoch: loaded.head.epoch,
                     snapshot: loaded.snapshot.map(|(_, bytes)| bytes.into()),
@@ -340,7 +357,7 @@ impl RoomTask {
                     }
                 }
             }
-            Answer::Loaded(Err(error)) => {
+            Answer::Loaded(Err(error), _) => {
                 tracing::error!(room = %self.room, %error, "a room was not loaded");
                 self.authority.handle_not_loaded(now);
                 for (_, answer) in self.readers.drain(..) {
@@ -349,6 +366,7 @@ impl RoomTask {
             }
             Answer::Claimed(epoch) => self.authority.handle_claimed(epoch.ok(), now),
             Answer::Appended(Ok(store::Appended::Done { .. }), summary) => {
+                self.shown.appended();
                 if self.room.inbox_owner().is_none() {
                     self.rooms.directory().update(*summary);
                 }

@@ -18,8 +18,11 @@ use crate::net::{self, Fanout};
 use crate::store::SharedStore;
 
 mod actor;
+#[cfg(test)]
+pub(crate) mod atomic;
 mod directory;
 mod encode;
+mod shown;
 mod supervise;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use enfilade_core::RoomId;
 
+use super::Result;
 use super::limits::{Limits, at_most, invalid};
-use super::{Append, Result};
 
 /// One command on one readable key of a room, done in the same step as the append.
 ///
@@ -83,9 +83,8 @@ impl KeyCommand {
     }
 }
 
-/// Whether an append's keys are within the limits, and all of its room.
-pub(super) fn check(room: &RoomId, append: &Append) -> Result<()> {
-    let keys = &append.keys;
+/// Whether these writes are within the limits, and all of this room.
+pub(super) fn check(room: &RoomId, keys: &[KeyWrite]) -> Result<()> {
     if keys.len() > Limits::KEY_WRITES {
         return invalid(format!(
             "{} writes of keys are above the limit of {}",

@@ -39,8 +39,8 @@ impl Limits {
     pub const KEY_WRITES: usize = 8 * 1_024;
     /// Bytes that these commands carry: whole elements of a whiteboard may be written anew.
     pub const KEYS_BYTES: usize = 8 * 1024 * 1024;
-    /// Bytes of a readable key's name.
-    pub const KEY_BYTES: usize = 256;
+    /// Bytes of a readable key's name: a room's id and a team's name, both at their longest, and what is between them.
+    pub const KEY_BYTES: usize = 512;
     /// Rooms of one page of a worklist.
     pub const PAGE_ROOMS: usize = 1_000;
     /// Entries that one trim forgets, so that it doesn't hold up appends.
@@ -68,7 +68,7 @@ pub(super) fn epoch(epoch: u64) -> Result<()> {
 }
 
 pub(super) fn append(room: &RoomId, append: &Append) -> Result<()> {
-    let Append { expected, batch, summary, amended: amended_rows, keys: _ } = append;
+    let Append { expected, batch, summary, amended: amended_rows, keys } = append;
     let expected = *expected;
     epoch(expected.epoch)?;
     if batch.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn append(room: &RoomId, append: &Append) -> Result<()> {
     at_most("a batch", batch.iter().map(Bytes::len).sum(), Limits::BATCH_BYTES)?;
     at_most("a summary", summary.len(), Limits::SUMMARY_BYTES)?;
     amended(expected, batch.len(), amended_rows)?;
-    keys::check(room, append)
+    keys::check(room, keys)
 }
 
 fn amended(expected: Position, batch: usize, amended: &[(u64, Bytes)]) -> Result<()> {

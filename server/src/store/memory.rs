@@ -9,17 +9,20 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::broadcast;
 
+use super::keys;
 use super::leases::Leases;
 use super::limits::{self, Limits, PageBounds};
 use super::{
-    Append, Appended, Follower, HINTS, Hint, Lease, Loaded, Page, Result, RoomPage, RoomStore, Start,
-    StoreError,
+    Append, Appended, Follower, HINTS, Hint, KeyStore, KeyWrite, Lease, Loaded, Page, Result, RoomPage,
+    RoomStore, Start, StoreError,
 };
+use crate::readable::{Keyspace, Readable, Value};
 
 /// A store that forgets everything with the process: for tests and simulations.
 pub struct MemoryStore {
     rooms: Mutex<Option<Rooms>>,
     followers: Vec<Follower>,
+    shows: Option<Readable>,
     leases: Leases,
     hints: broadcast::Sender<Hint>,
 }
@@ -28,6 +31,7 @@ pub struct MemoryStore {
 struct Rooms {
     logs: BTreeMap<RoomId, Log>,
     summaries: BTreeMap<RoomId, Bytes>,
+    keys: Keyspace,
     /// Rooms of which a follower has not done everything yet.
     work: BTreeSet<(Follower, RoomId)>,
 }
@@ -72,6 +76,7 @@ impl Default for MemoryStore {
         MemoryStore {
             rooms: Mutex::new(Some(Rooms::default())),
             followers: Vec::new(),
+            shows: None,
             leases: Leases::default(),
             hints: broadcast::channel(HINTS).0,
         }
@@ -91,6 +96,16 @@ impl MemoryStore {
 
     fn lock(&self) -> MutexGuard<'_, Option<Rooms>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty store with readable keys.
+    pub fn showing(shows: Readable) -> MemoryStore {
+        MemoryStore { shows: Some(shows), ..MemoryStore::default() }
+    }
+
+    /// The readable keys as they are now.
+    pub fn keyspace(&self) -> Keyspace {
+        self.lock().as_ref().map(|rooms| rooms.keys.clone()).unwrap_or_default()
     }
 
     /// Does one operation on the rooms, at once.
@@ -158,7 +173,7 @@ impl RoomStore for MemoryStore {
     fn append<'a>(&'a self, room: &'a RoomId, append: Append) -> BoxFuture<'a, Result<Appended>> {
         self.with(|rooms| {
             limits::append(room, &append)?;
-            let Append { expected, batch, summary, amended, keys: _ } = append;
+            let Append { expected, batch, summary, amended, keys } = append;
             let Some(log) = rooms.logs.get_mut(room) else {
                 return Ok(Appended::Conflict { head: Position::default(), missing: Vec::new() });
             };
@@ -169,6 +184,9 @@ impl RoomStore for MemoryStore {
             }
             log.entries.extend(batch);
             log.amended.extend(amended);
+            if self.shows.is_some() {
+                rooms.keys.apply(keys);
+            }
             let head = log.head();
             if summary.is_empty() {
                 rooms.summaries.remove(room);
@@ -350,8 +368,73 @@ impl RoomStore for MemoryStore {
         })
     }
 
+    fn keys(&self) -> Option<&dyn KeyStore> {
+        self.shows.is_some().then_some(self)
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         *self.lock() = None;
+        ready(Ok(())).boxed()
+    }
+}
+
+impl KeyStore for MemoryStore {
+    fn shows(&self) -> &Readable {
+        self.shows.as_ref().unwrap_or(&Readable::DEFAULT)
+    }
+
+    fn fields<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        self.with(|rooms| match rooms.keys.get(key) {
+            Some(Value::Hash(hash)) => Ok(hash.clone()),
+            _ => Ok(BTreeMap::new()),
+        })
+    }
+
+    fn keys_of<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Vec<String>>> {
+        let tag = format!("{{{room}}}");
+        self.with(move |rooms| {
+            Ok(rooms.keys.iter().map(|(key, _)| key.to_owned()).filter(|key| key.contains(&tag)).collect())
+        })
+    }
+
+    fn rewrite<'a>(
+        &'a self,
+        room: &'a RoomId,
+        at: Position,
+        keys: Vec<KeyWrite>,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.with(|rooms| {
+            keys::check(room, &keys)?;
+            let is_there = rooms.logs.get(room).is_some_and(|log| log.head() == at);
+            if is_there {
+                rooms.keys.apply(keys);
+            }
+            Ok(is_there)
+        })
+    }
+
+    fn write(&self, keys: Vec<KeyWrite>) -> BoxFuture<'_, Result<()>> {
+        self.with(|rooms| {
+            rooms.keys.apply(keys);
+            Ok(())
+        })
+    }
+
+    fn name<'a>(
+        &'a self,
+        key: &'a str,
+        room: &'a RoomId,
+        old: &'a str,
+        new: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.with(|rooms| {
+            rooms.keys.name(key, room.as_str(), old, new);
+            Ok(())
+        })
+    }
+
+    fn publish<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<()>> {
+        // Nobody listens within the process.
         ready(Ok(())).boxed()
     }
 }

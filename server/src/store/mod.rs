@@ -20,12 +20,14 @@ mod keys;
 mod leases;
 mod limits;
 mod memory;
+mod show;
 
 pub use embedded::{EmbeddedStore, Options, Written};
 pub use follow::Follower;
 pub use keys::{KeyCommand, KeyWrite};
 pub use limits::Limits;
 pub use memory::MemoryStore;
+pub use show::KeyStore;
 
 /// What a store's operation returns.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -181,6 +183,11 @@ pub trait RoomStore: Send + Sync + 'static {
         follower: Follower,
         at: Position,
     ) -> BoxFuture<'a, Result<bool>>;
+
+    /// The readable keys, where somebody may look into the store.
+    fn keys(&self) -> Option<&dyn KeyStore> {
+        None
+    }
 
     /// Finishes what was begun, and lets go of files and connections. Everything after it is
     /// [`StoreError::Unavailable`]. A second time it does nothing.
