@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod folder;
 pub mod follow;
+pub mod health;
 pub mod http;
 pub mod net;
 pub mod readable;

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use enfilade_core::Code;
 use enfilade_core::authority::ConnectionConfig;
@@ -13,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
+use crate::health::{self, Component, Health, Phase, Watched};
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
 use crate::rooms::{Directory, Rooms};
@@ -57,6 +57,8 @@ pub struct Settings {
 pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Failure> {
     let Settings { listen, drain, .. } = settings;
     // The address first: a second server on the same folder is told of the port, which is what was meant.
+    let health = Health::new();
+    let node = node_name();
     let listener = accept::bind(listen).map_err(|error| cannot_listen(listen, &error))?;
     let address = listener.local_addr()?;
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
@@ -64,13 +66,20 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         Some(file) => Tokens::open_file(file, settings.guest_lifetime)?,
         None => Tokens::open(&folder, settings.guest_lifetime)?,
     });
+    // What the server rests on opens first, and sockets last: whoever gets in is served. It closes the other way round.
+    let begun = Instant::now();
     let store: SharedStore = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
+    let meter = health.meter(Component::Store);
+    let watched = Arc::new(Watched::new(store, meter.clone()));
+    let store: SharedStore = watched.clone();
+    started("store", begun);
 
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
     let count = directory.load_all(&*store).await?;
 
     let heartbeat_interval = settings.connection.heartbeat_interval;
+    let begun = Instant::now();
     let mut starting = None;
     let net = Net::start(&settings.net, |_, fanout| {
         let sessions = starting.get_or_insert_with(|| Sessions {
@@ -78,12 +87,13 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
                 store.clone(),
                 fanout.clone(),
                 directory.clone(),
-                node_name(),
+                node.clone(),
                 heartbeat_interval,
                 settings.connection.budgets,
             ),
             tokens: tokens.clone(),
             config: Arc::new(settings.connection.clone()),
+            health: health.clone(),
         });
         Session::new(sessions.clone())
     })?;
@@ -94,45 +104,70 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     };
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
+    let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
+    let probes = tokio::spawn(async move {
+        let (watched, node) = (&watched, &node);
+        health::probe(meter, || watched.ask(node)).await;
+    });
 
-    let ready = Arc::new(AtomicBool::new(true));
     let api = Api {
         rooms: rooms.clone(),
         tokens,
         guests: settings.guests,
         fanout: fanout.clone(),
         metrics,
-        ready: ready.clone(),
+        health: health.clone(),
     };
+    started("sockets", begun);
     if settings.guests {
         tracing::warn!(
             "GUESTS ARE ALLOWED: anybody who reaches this server gets a token. Set guests.allowed = false to change that."
         );
     }
+    health.enter(Phase::Serving);
     tracing::info!(%address, rooms = count, data = %settings.data_dir.display(), "serving at http://{address}");
 
     let reconnect_after = Duration::from_millis(settings.connection.reconnect_min);
     let stop = stop_requested();
     let stopping = {
-        let (ready, fanout) = (ready.clone(), fanout.clone());
+        let (health, fanout) = (health.clone(), fanout.clone());
         async move {
             let signal = stop.await;
-            tracing::info!(signal, "stopping: clients are advised to come back");
-            ready.store(false, Ordering::Relaxed);
+            health.enter(Phase::Draining);
+            stopped("readiness", signal);
             session::advise(&fanout, reconnect_after);
+            stopped("welcome", "clients are advised to come back, each at a time of its own");
         }
     };
     let router = http::router(api, &settings.cors_origins);
     accept::serve(listener, router, &settings.net, stopping, drain / 4).await;
 
-    // What is under way becomes durable and is answered, then sockets close, then the store.
+    stopped("requests", "nobody new gets in");
+
+    // What is under way becomes durable and is answered, then sockets close, then what all of that rested on.
     beats.abort();
+    told.abort();
     rooms.stop(drain / 4).await;
+    stopped("rooms", "what was under way is durable and answered");
     net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
+    stopped("sockets", "all are closed");
     hints.abort();
+    probes.abort();
     store.close().await?;
+    stopped("store", "it is closed");
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says in the log that a part of the server has started.
+fn started(step: &'static str, begun: Instant) {
+    let ms = begun.elapsed().as_millis() as u64;
+    tracing::info!(step, ms, "started: {step}");
+}
+
+/// Says in the log that a part of the server has stopped, and how.
+fn stopped(step: &'static str, how: &'static str) {
+    tracing::info!(step, "stopped: {step} ({how})");
 }
 
 /// A name that no other process has at the same time.

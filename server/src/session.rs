@@ -11,6 +11,7 @@ use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, Millis, Position, RoomId, UserId, v1, wire};
 
 use crate::auth::{Tokens, now};
+use crate::health::{Component, Health};
 use crate::net::{self, Codec, ConnMeta, EVERYBODY, Fanout, Handler, Lane, ShardContext};
 use crate::rooms::{Rooms, encode_frame};
 use crate::telemetry;
@@ -24,6 +25,8 @@ pub struct Sessions {
     pub tokens: Arc<Tokens>,
     /// What connections are told and allowed.
     pub config: Arc<ConnectionConfig>,
+    /// Whether what they write is taken.
+    pub health: Health,
 }
 
 /// One shard's connections.
@@ -72,6 +75,10 @@ impl Session {
                     open.actor = open.connection.actor().cloned().map(Arc::new);
                     if open.connection.is_open() && !was_open {
                         cx.subscribe(conn, EVERYBODY);
+                        // After that, so that whoever is not told now is told with everybody.
+                        if !shared.health.takes_writes() {
+                            open.connection.send(outage(true));
+                        }
                     }
                 }
                 ConnectionEffect::Send(frame) => {
@@ -185,6 +192,28 @@ pub async fn beat(fanout: Fanout, interval: Duration) {
         ticks.tick().await;
         broadcast(&fanout, Frame::Heartbeat(v1::ServerHeartbeat { time: now().0 }));
     }
+}
+
+/// Tells every connection when the store takes no writes any more, and when it does again, until the future is dropped.
+pub async fn tell_of_outages(fanout: Fanout, health: Health) {
+    let mut changes = health.watch(Component::Store);
+    let mut is_out = !health.takes_writes();
+    while changes.changed().await.is_ok() {
+        let was_out = std::mem::replace(&mut is_out, !health.takes_writes());
+        if was_out != is_out {
+            broadcast(&fanout, outage(is_out));
+        }
+    }
+}
+
+/// What a connection is told of the store: without a code, all is well again.
+fn outage(is_out: bool) -> Frame {
+    let code = is_out.then_some(Code::StoreUnavailable);
+    Frame::Advice(v1::Advice {
+        code: code.map_or(0, Code::number),
+        reason: code.map_or("", Code::text).into(),
+        ..Default::default()
+    })
 }
 
 /// Tells every connection that the server stops, and when to come back.

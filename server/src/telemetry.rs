@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, v1};
-use metrics::{Unit, describe_counter, describe_histogram};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -107,6 +107,18 @@ fn describe() {
     describe_counter!("enfilade_refused_total", "Errors and rejections that were sent, by code");
     describe_counter!("enfilade_closed_total", "Connections that ended, by close code");
     describe_counter!("enfilade_room_failures_total", "Rooms that failed and were begun anew from the store");
+    describe_gauge!("enfilade_component_status", "0 down, 1 degraded, 2 up, by component");
+    describe_counter!(
+        "enfilade_component_changes_total",
+        "Changes of that, by component and by what it became"
+    );
+    describe_counter!("enfilade_component_failures_total", "Answers that did not come, by component");
+    describe_counter!("enfilade_store_operation_failures_total", "Failures of the store, by operation");
+    describe_histogram!(
+        "enfilade_store_operation_seconds",
+        Unit::Seconds,
+        "Time until the store has answered, by operation"
+    );
     describe_counter!("enfilade_store_commits_total", "Transactions of the store that were synced to disk");
     describe_counter!("enfilade_store_requests_total", "Writes that the store has answered");
     describe_counter!("enfilade_store_failures_total", "Writes that the store could not do");

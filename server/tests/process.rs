@@ -86,6 +86,53 @@ fn it_serves_without_a_command_and_ends_with_0_when_told_to() {
 }
 
 #[test]
+fn parts_start_and_stop_in_their_order_and_the_log_says_so() {
+    let place = place();
+    let mut command = enfilade(place.path(), &["--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut steps: Vec<String> = Vec::new();
+    for line in BufReader::new(process.stderr.take().unwrap()).lines() {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let Some(step) = line["step"].as_str() {
+            let verb = line["message"].as_str().unwrap().split(':').next().unwrap();
+            steps.push(format!("{verb} {step}"));
+        }
+        if line["address"].is_string() {
+            steps.push("serving".into());
+            let process = process.id().to_string();
+            assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        }
+    }
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    let expected = [
+        "started store",
+        "started sockets",
+        "serving",
+        "stopped readiness",
+        "stopped welcome",
+        "stopped requests",
+        "stopped rooms",
+        "stopped sockets",
+        "stopped store",
+    ];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn readiness_says_how_everything_is_doing() {
+    let place = place();
+    let server = Server::start(place.path(), &[]);
+    for path in ["/readyz", "/readyz?writes"] {
+        let answer = server.get(path);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!((&body["status"], &body["writes"]), (&"ready".into(), &true.into()), "{body}");
+        assert_eq!(body["components"]["store"]["status"], "up", "{body}");
+    }
+    assert!(server.get("/metrics").contains("enfilade_component_status{component=\"store\"} 2"));
+}
+
+#[test]
 fn a_killed_server_starts_again_on_its_folder() {
     let place = place();
     let mut server = Server::start(place.path(), &["serve"]);

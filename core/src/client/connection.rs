@@ -416,9 +416,9 @@ impl Client {
         {
             return self.follow_advice(&id, tier, advice.code, now);
         }
-        if advice.code != 0 {
-            self.link.why = Some(known(advice.code));
-        }
+        // Without a code, what was the matter is over.
+        self.link.why = (advice.code != 0).then(|| known(advice.code));
+        self.outbox.connection();
     }
 
     pub(super) fn connection_timeouts(&mut self, now: Millis) {

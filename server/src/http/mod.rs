@@ -1,19 +1,19 @@
 //! The server's HTTP side: the API under `/api`, probes, metrics, the WebSocket's address, and the demo.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
+use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::auth::Tokens;
+use crate::health::{Health, Report};
 use crate::net::{Fanout, upgrade};
 use crate::rooms::Rooms;
 
@@ -43,8 +43,8 @@ pub struct Api {
     pub fanout: Fanout,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
-    /// Whether `/readyz` says yes.
-    pub ready: Arc<AtomicBool>,
+    /// What `/readyz` says.
+    pub health: Health,
 }
 
 /// All routes. `origins` are the other sites whose pages may call the API; none need be named for the server's own.
@@ -74,12 +74,13 @@ async fn websocket(State(api): State<Api>, request: Request) -> Response {
     upgrade::upgrade(api.fanout, request).await
 }
 
-async fn readyz(State(api): State<Api>) -> Response {
-    if api.ready.load(Ordering::Relaxed) {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: the server is starting or stopping\n").into_response()
-    }
+/// 200 where people are served; with `?writes`, only where what they write is taken too. The body is the same.
+async fn readyz(State(api): State<Api>, request: Request) -> (StatusCode, Json<Report>) {
+    let report = api.health.report();
+    let asks_for_writes =
+        request.uri().query().is_some_and(|query| query.split('&').any(|key| key == "writes"));
+    let is_yes = report.ready && (report.writes || !asks_for_writes);
+    (if is_yes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(report))
 }
 
 async fn metrics(State(api): State<Api>) -> String {

@@ -22,6 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::*;
 use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
+use crate::health::Health;
 use crate::net::{Net, NetConfig, accept, upgrade};
 use crate::session::{Session, Sessions};
 use crate::store::MemoryStore;
@@ -56,7 +57,7 @@ impl Node {
             );
             let config = Arc::new(ConnectionConfig::default());
             let rooms = rooms.insert(made).clone();
-            Session::new(Sessions { rooms, tokens: tokens.clone(), config })
+            Session::new(Sessions { rooms, tokens: tokens.clone(), config, health: Health::new() })
         })
         .unwrap();
         let listener = accept::bind(([127, 0, 0, 1], 0).into()).unwrap();

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod embedded;
 mod follow;
 mod keys;

@@ -95,6 +95,17 @@ fn a_server_that_goes_away_is_left_alone_for_as_long_as_it_says_and_a_little_lon
 }
 
 #[test]
+fn an_outage_behind_the_server_is_shown_while_it_lasts_and_breaks_nothing() {
+    let mut host = Host::online();
+    let advice = |code: u32| Frame::Advice(v1::Advice { code, ..Default::default() });
+    host.hear(advice(Code::StoreUnavailable.number()));
+    assert_eq!(host.client.connection().reason, Some(Code::StoreUnavailable));
+    assert_eq!(host.state(), ConnectionState::Online);
+    host.hear(advice(0));
+    assert_eq!((host.client.connection().reason, host.state()), (None, ConnectionState::Online));
+}
+
+#[test]
 fn what_comes_from_an_earlier_connection_is_ignored() {
     let mut host = Host::online();
     let log = Log::with_two("lobby");
