@@ -10,7 +10,7 @@ import { orderedByName } from "./lib/wasm-order.mjs";
 /** What a page is to pay for Enfilade over the wire: WASM and glue, gzipped. More is felt on a phone. */
 const GOAL_BYTES = 150_000;
 /** The goal is missed since the client plays all its parts. Until it is met again, this only ever goes down. */
-const LIMIT_BYTES = 196_000;
+const LIMIT_BYTES = 177_000;
 
 const TARGET = "wasm32-unknown-unknown";
 const OUT = "wasm/dist/bindgen";

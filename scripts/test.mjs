@@ -59,8 +59,9 @@ const STAGES = [
     work: async (run) => {
       await requireTargets(run, ["wasm32-unknown-unknown"]);
       await run("cargo", ["clippy", "--locked", "--workspace", "--all-targets", ...STRICT]);
-      const wasm = ["-p", "enfilade-wasm", "--target", "wasm32-unknown-unknown"];
-      await run("cargo", ["clippy", "--locked", ...wasm, "--all-targets", ...STRICT]);
+      const wasm = ["clippy", "--locked", "--target", "wasm32-unknown-unknown"];
+      await run("cargo", [...wasm, "-p", "enfilade-wasm", "--all-targets", ...STRICT]);
+      await run("cargo", [...wasm, "-p", "enfilade-wasm-module", ...STRICT]);
     },
   },
   {

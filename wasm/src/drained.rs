@@ -1,26 +1,32 @@
-use enfilade_core::client::{Event, RoomChange};
-use enfilade_core::{Code, RoomId};
-use serde::{Serialize, Serializer};
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
-use crate::rows::{NotificationRow, SignalRow};
+use enfilade_core::RoomId;
+use enfilade_core::client::{Event, RoomChange};
+use js_sys::{Array, Reflect};
+use wasm_bindgen::JsValue;
+
+use crate::json::Json;
+use crate::rows::{bytes, id_text, notification, object, signal};
 
 /// What has come out of the core since the app last asked: what has changed, and what happened once. One crossing
 /// carries all of it; what the changed views are now is pulled by those who look at them.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default)]
 pub(crate) struct Drained {
     connection: bool,
     rooms: Vec<String>,
     notifications: bool,
     /// In the order of their ids.
     changes: Vec<Changes>,
-    events: Vec<Told>,
-    records: Vec<(String, Option<Bytes>)>,
+    /// Those of something that happened once.
+    events: Vec<Event>,
+    records: Vec<(String, Option<Vec<u8>>)>,
     /// Records that are to be read and handed in.
     loads: Vec<String>,
 }
 
 /// What has changed in one room.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default)]
 struct Changes {
     id: String,
     reset: bool,
@@ -34,21 +40,6 @@ struct Changes {
     signals: bool,
 }
 
-/// Something that happened once.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-enum Told {
-    Rejected { room: String, op: String, code: u32, retry_after: u64, reason: String },
-    Resynced { room: String, code: u32 },
-    Notified { notification: NotificationRow },
-    TokenNeeded,
-    Signal { room: String, signal: SignalRow },
-    Error { code: u32, room: String, reason: String },
-}
-
-#[derive(Debug)]
-pub(crate) struct Bytes(pub(crate) Vec<u8>);
-
 impl Drained {
     pub(crate) fn is_empty(&self) -> bool {
         !(self.connection || self.notifications)
@@ -60,7 +51,7 @@ impl Drained {
     }
 
     pub(crate) fn record(&mut self, key: String, value: Option<Vec<u8>>) {
-        self.records.push((key, value.map(Bytes)));
+        self.records.push((key, value));
     }
 
     pub(crate) fn load(&mut self, key: String) {
@@ -68,38 +59,23 @@ impl Drained {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        match event {
+        match &event {
             Event::Connection => self.connection = true,
-            Event::Rooms(rooms) => self.rooms.extend(rooms.iter().map(|room| room.to_string())),
-            Event::Room { room, changes } => self.room(&room, &changes),
-            Event::TokenNeeded => self.events.push(Told::TokenNeeded),
-            Event::Rejected { op_id, room, code, retry_after, reason } => self.events.push(Told::Rejected {
-                room: room.to_string(),
-                op: op_id.to_string(),
-                code: code.number(),
-                retry_after,
-                reason: spoken(reason, code),
-            }),
-            Event::Resynced { room, code } => {
-                self.events.push(Told::Resynced { room: room.to_string(), code: code.number() });
-            }
+            Event::Rooms(rooms) => self.rooms.extend(rooms.iter().map(|room| room.as_str().to_string())),
+            Event::Room { room, changes } => self.room(room, changes),
             // Counted in the room's traffic.
             Event::Ignored { .. } => {}
-            Event::Notified { notification } => {
-                self.notifications = true;
-                self.events.push(Told::Notified { notification: NotificationRow::from(&*notification) });
-            }
-            Event::Signal { room, signal } => {
-                let signal = SignalRow::from(*signal);
-                self.events.push(Told::Signal { room: room.to_string(), signal });
-            }
             // They lie in the user's inbox, as notifications do.
             Event::Conflicts => self.notifications = true,
-            Event::Error { code, room, reason } => self.events.push(Told::Error {
-                code: code.number(),
-                room: room.map(|room| room.to_string()).unwrap_or_default(),
-                reason: spoken(reason, code),
-            }),
+            Event::Notified { .. } => {
+                self.notifications = true;
+                self.events.push(event);
+            }
+            Event::TokenNeeded
+            | Event::Rejected { .. }
+            | Event::Resynced { .. }
+            | Event::Signal { .. }
+            | Event::Error { .. } => self.events.push(event),
         }
     }
 
@@ -108,10 +84,10 @@ impl Drained {
         self.notifications |= room.inbox_owner().is_some();
         let place = self.changes.binary_search_by(|known| known.id.as_str().cmp(room.as_str()));
         let place = place.unwrap_or_else(|place| {
-            self.changes.insert(place, Changes { id: room.to_string(), ..Changes::default() });
+            self.changes.insert(place, Changes { id: room.as_str().to_string(), ..Changes::default() });
             place
         });
-        let entry = &mut self.changes[place];
+        let Some(entry) = self.changes.get_mut(place) else { return };
         for change in changes {
             match change {
                 RoomChange::Reset => entry.reset = true,
@@ -134,15 +110,87 @@ impl Drained {
             }
         }
     }
-}
 
-/// What the server said, or what the registry says.
-fn spoken(reason: String, code: Code) -> String {
-    if reason.is_empty() { code.text().into() } else { reason }
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+    /// As `Drained` of ts/core.ts.
+    pub(crate) fn to_js(&self) -> Result<JsValue, JsValue> {
+        let events = Array::new();
+        for event in &self.events {
+            events.push(&told(event)?);
+        }
+        let records = Array::new();
+        for (key, value) in &self.records {
+            let value = value.as_ref().map_or(JsValue::NULL, |value| bytes(value));
+            records.push(&Array::of2(&key.as_str().into(), &value));
+        }
+        let drained = object(|json| {
+            json.flag("connection", self.connection);
+            json.texts("rooms", &self.rooms);
+            json.flag("notifications", self.notifications);
+            json.list("changes");
+            self.changes.iter().for_each(|room| room.write(json));
+            json.end();
+            json.texts("loads", &self.loads);
+        })?;
+        Reflect::set(&drained, &"events".into(), &events)?;
+        Reflect::set(&drained, &"records".into(), &records)?;
+        Ok(drained)
     }
+}
+
+impl Changes {
+    fn write(&self, json: &mut Json) {
+        json.item();
+        json.text("id", &self.id);
+        json.flag("reset", self.reset);
+        json.flag("messages", self.messages);
+        json.numbers("changed", &self.changed);
+        json.flag("pins", self.pins);
+        json.flag("pending", self.pending);
+        json.flag("members", self.members);
+        json.flag("scores", self.scores);
+        json.flag("signals", self.signals);
+        json.end();
+    }
+}
+
+/// As `CoreEvent` of ts/core.ts. Where the server has said nothing, `reason` is empty: the registry's sentence is in
+/// ts/codes.ts.
+fn told(event: &Event) -> Result<JsValue, JsValue> {
+    let told = object(|json| match event {
+        Event::Rejected { op_id, room, code, retry_after, reason } => {
+            json.text("kind", "rejected");
+            json.text("room", room.as_str());
+            json.text("op", &id_text(*op_id));
+            json.number("code", code.number().into());
+            json.number("retryAfter", *retry_after);
+            json.text("reason", reason);
+        }
+        Event::Resynced { room, code } => {
+            json.text("kind", "resynced");
+            json.text("room", room.as_str());
+            json.number("code", code.number().into());
+        }
+        Event::Notified { notification: note } => {
+            json.text("kind", "notified");
+            json.object("notification");
+            notification(json, note);
+            json.end();
+        }
+        Event::Signal { room, .. } => {
+            json.text("kind", "signal");
+            json.text("room", room.as_str());
+        }
+        Event::Error { code, room, reason } => {
+            json.text("kind", "error");
+            json.number("code", code.number().into());
+            json.text("room", room.as_ref().map_or("", |room| room.as_str()));
+            json.text("reason", reason);
+        }
+        // The others are told as changes.
+        _ => json.text("kind", "token-needed"),
+    })?;
+    if let Event::Signal { signal: item, .. } = event {
+        Reflect::set(&told, &"signal".into(), &signal(item)?)?;
+    }
+    Ok(told)
 }

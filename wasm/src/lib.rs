@@ -3,13 +3,20 @@
 //! Thin on purpose: it translates types, and drives socket and timer. JavaScript is called in one place alone, to be
 //! woken, and never while anything is borrowed; everything else is pulled.
 
+#![no_std]
+
+extern crate alloc;
+
 mod clock;
 mod drained;
 mod driver;
+mod json;
 mod messages;
 mod rows;
 
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 
 use enfilade_core::client::{Answer as Made, Client, ClientConfig, Input, Network, RoomView};
 use enfilade_core::op::Body;
@@ -17,25 +24,15 @@ use enfilade_core::policy::Refusal;
 use enfilade_core::trace::Session;
 use enfilade_core::{ClientId, Code, OpId, RoomId, Tier, v1};
 use js_sys::{Array, Function, Uint8Array};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use driver::{Disposed, Driver};
-use rows::js;
+use rows::{id_text, object};
 
 /// A client with its socket, its timer, and everything that is held of its rooms.
 #[wasm_bindgen]
 pub struct EnfiladeCore {
     driver: Rc<Driver>,
-}
-
-/// What methods throw.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Refused {
-    code: u32,
-    retry_after: u64,
-    reason: &'static str,
 }
 
 /// A number below the registry's; the TypeScript has its sentence.
@@ -215,7 +212,7 @@ impl EnfiladeCore {
     }
 
     pub fn drain(&self) -> Answer<JsValue> {
-        js(&self.driver.drain().map_err(disposed)?)
+        self.driver.drain().map_err(disposed)?.to_js()
     }
 
     pub fn connection(&self) -> Answer<JsValue> {
@@ -309,8 +306,8 @@ impl EnfiladeCore {
     /// The name of what an input has made.
     fn make(&self, input: Input) -> Answer<String> {
         Ok(match self.ask(input)? {
-            Made::Room(room, _) => room.to_string(),
-            Made::Op(op) => op.to_string(),
+            Made::Room(room, _) => room.as_str().to_string(),
+            Made::Op(op) => id_text(op),
             Made::Done | Made::Ops(_) | Made::Taken(_) => String::new(),
         })
     }
@@ -345,16 +342,25 @@ fn op_id(id: &str) -> Option<OpId> {
 }
 
 fn disposed(_: Disposed) -> JsValue {
-    js(&Refused { code: DISPOSED, retry_after: 0, reason: "" }).unwrap_or_default()
+    thrown(DISPOSED, 0)
 }
 
 fn refused(code: Code) -> JsValue {
-    refusal(Refusal { code, retry_after: 0 })
+    thrown(code.number(), 0)
 }
 
 fn refusal(refusal: Refusal) -> JsValue {
-    let Refusal { code, retry_after } = refusal;
-    js(&Refused { code: code.number(), retry_after, reason: code.text() }).unwrap_or_default()
+    thrown(refusal.code.number(), refusal.retry_after)
+}
+
+/// What methods throw: `Refused` of ts/core.ts. The sentence is in ts/codes.ts.
+fn thrown(code: u32, retry_after: u64) -> JsValue {
+    let fields = object(|json| {
+        json.number("code", code.into());
+        json.number("retryAfter", retry_after);
+        json.text("reason", "");
+    });
+    fields.unwrap_or_default()
 }
 
 #[wasm_bindgen]
