@@ -74,6 +74,9 @@ impl Session {
                     open.connection.handle_verified(identity, &shared.config, now());
                     open.actor = open.connection.actor().cloned().map(Arc::new);
                     if open.connection.is_open() && !was_open {
+                        if let (Some(connections), Some(actor)) = (shared.rooms.connections(), &open.actor) {
+                            connections.connected(conn.to_u64(), actor.user(), actor.name());
+                        }
                         cx.subscribe(conn, EVERYBODY);
                         // After that, so that whoever is not told now is told with everybody.
                         if !shared.health.takes_writes() {
@@ -164,6 +167,9 @@ impl Handler for Session {
         if let Some(open) = self.open(conn) {
             open.connection.handle_closed();
             self.do_effects(cx, conn);
+            if let Some(connections) = self.shared.rooms.connections() {
+                connections.disconnected(conn.to_u64());
+            }
             self.connections[conn.slot()] = None;
         }
     }

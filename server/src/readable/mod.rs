@@ -4,8 +4,10 @@
 mod ask;
 mod fold;
 mod inbox;
+pub mod index;
 mod inspect;
 mod keyspace;
+pub mod live;
 mod names;
 mod rebuild;
 mod room;

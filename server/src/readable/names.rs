@@ -66,6 +66,11 @@ impl Names {
         self.with("rooms:typing:")
     }
 
+    /// Hash: what the global indexes hold of the room.
+    pub fn indexed(&self) -> String {
+        self.with("rooms:indexed:")
+    }
+
     /// Hash: players in JSON, by user id.
     pub fn players(&self) -> String {
         self.game(":users")

@@ -36,9 +36,9 @@ pub async fn rebuild(
 fn writes(readable: &Readable, state: &RoomState, there: Vec<String>) -> (Vec<KeyWrite>, usize) {
     let writes = readable.whole(state);
     let named: BTreeSet<&str> = writes.iter().map(|write| write.key.as_str()).collect();
-    // Who is here, and types, is no part of the log.
+    // Who is here, and types, is no part of the log; and the global indexes note what they have.
     let names = Names::of(state.id());
-    let live = [names.users(), names.typing()];
+    let live = [names.users(), names.typing(), names.indexed()];
     let gone: Vec<KeyWrite> = there
         .into_iter()
         .filter(|key| !named.contains(key.as_str()) && !live.contains(key))

@@ -1,6 +1,6 @@
 //! One live room: its authority, and the task that does what the authority wants.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomCost, RoomMessage, Rooms};
 use crate::auth::now;
 use crate::net::{self, Frames};
+use crate::readable::live::Connections;
 use crate::store::{self, Append, StoreError};
 use crate::telemetry;
 
@@ -65,6 +66,8 @@ pub(super) struct RoomTask {
     lists: Vec<(ConnId, v1::RoomListRequest)>,
     is_loaded: bool,
     shown: Shown,
+    /// Nodes that had a lease when the store was last asked.
+    nodes: BTreeSet<String>,
     /// The store can't give the room: why.
     broken: Option<Code>,
 }
@@ -91,6 +94,7 @@ impl RoomTask {
             lists: Vec::new(),
             is_loaded: false,
             shown: Shown::default(),
+            nodes: BTreeSet::new(),
             broken: None,
         }
     }
@@ -173,6 +177,9 @@ impl RoomTask {
                 RoomRequest::Submit(submit) => self.authority.submit(conn, &actor, submit, now),
                 RoomRequest::History(request) => self.authority.history(conn, &actor, request),
                 RoomRequest::Signal(client, signal) => {
+                    if let Some(connections) = self.rooms.connections() {
+                        shown::typing(connections, &self.authority, &actor, &signal, now);
+                    }
                     self.authority.signal(conn, &actor, client, signal, now)
                 }
                 RoomRequest::Leave => self.authority.unsubscribe(conn, now),
@@ -236,6 +243,14 @@ impl RoomTask {
                 fanout.publish(channel, lane(l), 0, frames);
             }
             Effect::Subscribe { conn, tier } => {
+                if let Some(connections) =
+                    self.rooms.connections().filter(|_| self.room.inbox_owner().is_none())
+                {
+                    match tier {
+                        Some(Tier::Active) => connections.entered(conn.0, &self.room),
+                        _ => connections.left(conn.0, &self.room),
+                    }
+                }
                 for each in [Tier::Active, Tier::Background] {
                     if tier != Some(each) {
                         fanout.unsubscribe(socket(conn), channel(self.alias, each));
@@ -390,12 +405,32 @@ impl RoomTask {
             }
             Answer::History(reader, stretch) => self.authority.handle_history(reader, stretch.ok(), now),
             Answer::Leases(Ok(leases)) => {
+                self.prune(leases.iter().map(|lease| lease.node.clone()).collect());
                 let record = |lease: store::Lease| {
                     (lease.node, lease.note.into(), now + lease.remaining.as_millis() as u64)
                 };
                 self.authority.handle_leases(leases.into_iter().map(record).collect(), now);
             }
             Answer::Leases(Err(_)) | Answer::Nothing => {}
+        }
+    }
+
+    /// Nodes that were in the room and are no longer among these have left connections in its keys.
+    fn prune(&mut self, mut nodes: BTreeSet<String>) {
+        if self.rooms.connections().is_none() {
+            return;
+        }
+        nodes.insert(self.rooms.shared.node.clone());
+        let has_lost = !self.nodes.is_subset(&nodes);
+        self.nodes.clone_from(&nodes);
+        if has_lost {
+            let (store, room) = (self.rooms.shared.store.clone(), self.room.clone());
+            self.work.push(Box::pin(async move {
+                if let Some(keys) = store.keys() {
+                    Connections::prune(keys, &room, &nodes).await;
+                }
+                Answer::Nothing
+            }));
         }
     }
 

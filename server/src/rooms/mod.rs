@@ -15,6 +15,7 @@ use enfilade_core::{Code, Position, RoomId, Tier, v1};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::net::{self, Fanout};
+use crate::readable::live::Connections;
 use crate::store::SharedStore;
 
 mod actor;
@@ -96,6 +97,8 @@ struct Shared {
     store: SharedStore,
     fanout: Fanout,
     directory: Directory,
+    /// Where somebody may look into the store: who is connected here.
+    connections: Option<Arc<Connections>>,
     node: String,
     heartbeat_interval: u64,
     budgets: Budgets,
@@ -126,10 +129,16 @@ impl Rooms {
         heartbeat_interval: u64,
         budgets: Budgets,
     ) -> Rooms {
+        let runtime = tokio::runtime::Handle::current();
+        let connections = store.keys().is_some().then(|| Connections::new(node.clone()));
+        if let Some(connections) = &connections {
+            runtime.spawn(Connections::run(Arc::downgrade(connections), store.clone()));
+        }
         let shared = Shared {
             store,
             fanout,
             directory,
+            connections,
             node,
             heartbeat_interval,
             budgets,
@@ -137,7 +146,7 @@ impl Rooms {
             next_alias: AtomicU32::new(1),
             next_caller: AtomicU64::new(CALLERS),
             stopping: watch::Sender::new(false),
-            runtime: tokio::runtime::Handle::current(),
+            runtime,
         };
         Rooms { shared: Arc::new(shared) }
     }
@@ -145,6 +154,11 @@ impl Rooms {
     /// What a room list shows.
     pub fn directory(&self) -> &Directory {
         &self.shared.directory
+    }
+
+    /// Who is connected to this node, where that is shown in keys.
+    pub(crate) fn connections(&self) -> Option<&Arc<Connections>> {
+        self.shared.connections.as_ref()
     }
 
     /// Rooms that have a task now.
@@ -258,6 +272,9 @@ impl Rooms {
         };
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(rooms = self.live(), "rooms had work under way when the time to stop was over");
+        }
+        if let (Some(connections), Some(keys)) = (self.connections(), self.shared.store.keys()) {
+            connections.stop(keys).await;
         }
     }
 

@@ -1,9 +1,11 @@
 //! A room's readable keys: whether they are all there, and what an append does to them.
 
 use enfilade_core::authority::Authority;
+use enfilade_core::policy::{self, Actor};
 use enfilade_core::state::Change;
-use enfilade_core::{Millis, Position, RoomId};
+use enfilade_core::{Millis, Position, RoomId, v1};
 
+use crate::readable::live::Connections;
 use crate::readable::{self, Readable};
 use crate::store::{KeyStore, KeyWrite, Limits, Result};
 
@@ -70,4 +72,21 @@ pub(super) async fn position(store: &dyn KeyStore, room: &RoomId) -> Result<Opti
     let fields = store.fields(&key).await?;
     let number = |name: &str| fields.get(name)?.parse().ok();
     Ok(number("epoch").zip(number("seq")).map(|(epoch, seq)| Position { epoch, seq }))
+}
+
+/// The kind of signal by which apps say that somebody types.
+const TYPING: &str = "typing";
+
+/// Notes who types, of those who may.
+pub(super) fn typing(
+    connections: &Connections,
+    room: &Authority,
+    actor: &Actor,
+    signal: &v1::Signal,
+    now: Millis,
+) {
+    if signal.kind == TYPING && policy::may_signal(room.state(), actor, now) {
+        let types = signal.class() != v1::SignalClass::Release;
+        connections.typing(room.state().id(), actor.user(), types);
+    }
 }

@@ -13,9 +13,10 @@ use super::keys;
 use super::leases::Leases;
 use super::limits::{self, Limits, PageBounds};
 use super::{
-    Append, Appended, Follower, HINTS, Hint, KeyStore, KeyWrite, Lease, Loaded, Page, Result, RoomPage,
-    RoomStore, Start, StoreError,
+    Append, Appended, Follower, HINTS, Hint, KeyCommand, KeyStore, KeyWrite, Lease, Loaded, Page, Result,
+    RoomPage, RoomStore, Start, StoreError,
 };
+use crate::readable::live::node_of;
 use crate::readable::{Keyspace, Readable, Value};
 
 /// A store that forgets everything with the process: for tests and simulations.
@@ -101,6 +102,11 @@ impl MemoryStore {
     /// An empty store with readable keys.
     pub fn showing(shows: Readable) -> MemoryStore {
         MemoryStore { shows: Some(shows), ..MemoryStore::default() }
+    }
+
+    /// An empty store with readable keys, that these follow.
+    pub fn showing_followed_by(shows: Readable, followers: &[Follower]) -> MemoryStore {
+        MemoryStore { shows: Some(shows), ..MemoryStore::followed_by(followers) }
     }
 
     /// The readable keys as they are now.
@@ -429,6 +435,16 @@ impl KeyStore for MemoryStore {
     ) -> BoxFuture<'a, Result<()>> {
         self.with(|rooms| {
             rooms.keys.name(key, room.as_str(), old, new);
+            Ok(())
+        })
+    }
+
+    fn prune<'a>(&'a self, key: &'a str, nodes: &'a BTreeSet<String>) -> BoxFuture<'a, Result<()>> {
+        self.with(|rooms| {
+            let Some(Value::Scores(scores)) = rooms.keys.get(key) else { return Ok(()) };
+            let gone = scores.keys().filter(|conn| !nodes.contains(node_of(conn)));
+            let gone: Vec<Bytes> = gone.map(|conn| Bytes::from(conn.clone())).collect();
+            rooms.keys.apply([KeyWrite { key: key.to_owned(), command: KeyCommand::ZRem(gone) }]);
             Ok(())
         })
     }

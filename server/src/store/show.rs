@@ -1,6 +1,6 @@
 //! Stores that people look into, past the server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use enfilade_core::{Position, RoomId};
@@ -44,6 +44,9 @@ pub trait KeyStore: Send + Sync + 'static {
         old: &'a str,
         new: &'a str,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// Takes those members out of a ZSET of connections whose node is none of these.
+    fn prune<'a>(&'a self, key: &'a str, nodes: &'a BTreeSet<String>) -> BoxFuture<'a, Result<()>>;
 
     /// Tells whoever listens at a channel, which is named as keys are.
     fn publish<'a>(&'a self, channel: &'a str, message: Bytes) -> BoxFuture<'a, Result<()>>;
