@@ -4,6 +4,7 @@ pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod folder;
 pub mod follow;
 pub mod health;

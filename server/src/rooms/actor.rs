@@ -20,6 +20,7 @@ use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::calls::Calls;
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
 use super::shown::{self, Shown};
 use super::supervise::Clients;
@@ -57,7 +58,7 @@ pub(super) struct RoomTask {
     authority: Authority,
     work: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// Callers within the server who wait for a submission.
-    calls: HashMap<ConnId, oneshot::Sender<Result<Position, Refused>>>,
+    calls: HashMap<ConnId, Calls>,
     /// Callers within the server who wait for a page.
     pages: HashMap<ConnId, oneshot::Sender<Result<v1::HistoryPage, Code>>>,
     /// Callers within the server who wait until the room is loaded.
@@ -186,8 +187,15 @@ impl RoomTask {
             },
             RoomMessage::Call { actor, submit, answer } => {
                 let conn = self.rooms.next_caller();
-                self.calls.insert(conn, answer);
+                self.calls.insert(conn, Calls::one(&submit, answer));
                 self.authority.submit(conn, &actor, submit, now);
+            }
+            RoomMessage::CallAll { calls, answer } => {
+                let conn = self.rooms.next_caller();
+                self.calls.insert(conn, Calls::all(calls.iter().map(|(_, submit)| submit), answer));
+                for (actor, submit) in calls {
+                    self.authority.submit(conn, &actor, submit, now);
+                }
             }
             RoomMessage::Read { actor, answer } => {
                 self.readers.push((actor, answer));
@@ -468,18 +476,29 @@ impl RoomTask {
         }
     }
 
+    /// An operation of a caller is decided. Whether it was the caller's last.
+    fn decide(&mut self, conn: ConnId, op_id: Option<v1::OpId>, outcome: Result<Position, Refused>) -> bool {
+        let is_last = self.calls.get_mut(&conn).is_none_or(|calls| calls.decide(op_id, outcome));
+        if is_last && let Some(calls) = self.calls.remove(&conn) {
+            calls.answer();
+        }
+        is_last
+    }
+
     /// What would go to a socket goes to somebody within the server.
     fn answer_caller(&mut self, conn: ConnId, frame: v1::ServerFrame) {
         match frame.body {
             Some(Frame::Ack(ack)) => {
-                if let Some(answer) = self.calls.remove(&conn) {
-                    let _ = answer.send(Ok(ack.position.map(Position::from).unwrap_or_default()));
+                let position = ack.position.map(Position::from).unwrap_or_default();
+                if !self.decide(conn, ack.op_id, Ok(position)) {
+                    return;
                 }
             }
             Some(Frame::Rejection(rejection)) => {
                 let code = Code::from_number(rejection.code).unwrap_or(Code::Internal);
-                if let Some(answer) = self.calls.remove(&conn) {
-                    let _ = answer.send(Err(Refused { code, retry_after: rejection.retry_after }));
+                let refused = Refused { code, retry_after: rejection.retry_after };
+                if !self.decide(conn, rejection.op_id, Err(refused)) {
+                    return;
                 }
             }
             Some(Frame::HistoryPage(page)) => {

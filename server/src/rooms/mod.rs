@@ -21,12 +21,13 @@ use crate::store::SharedStore;
 mod actor;
 #[cfg(test)]
 pub(crate) mod atomic;
+mod calls;
 mod directory;
 mod encode;
 mod shown;
 mod supervise;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use directory::Directory;
 pub use encode::{channel, encode_frame};
@@ -42,6 +43,8 @@ pub(crate) enum RoomMessage {
     Request { conn: ConnId, actor: Arc<Actor>, request: RoomRequest },
     /// The server itself asks, on somebody's behalf, and waits for the answer.
     Call { actor: Arc<Actor>, submit: v1::Submit, answer: oneshot::Sender<Result<Position, Refused>> },
+    /// The same for several operations in their order: what follows one that is put off is put off too.
+    CallAll { calls: Vec<(Arc<Actor>, v1::Submit)>, answer: oneshot::Sender<Vec<Result<Position, Refused>>> },
     /// Somebody wants to see the room; `None` where they may not, or there is none.
     Read { actor: Arc<Actor>, answer: oneshot::Sender<Result<v1::RoomSnapshot, Code>> },
     /// A page of history for somebody without a connection.
@@ -207,6 +210,25 @@ impl Rooms {
         let refused = |code| Refused { code, retry_after: 0 };
         told.map_err(refused)?;
         answered.await.map_err(|_| refused(Code::Internal))?
+    }
+
+    /// Submits operations on people's behalf in this order, and waits until each is durable or refused. Their op ids
+    /// are all different, and counters ascend. While one is put off, so are those after it.
+    pub async fn submit_all(
+        &self,
+        room: &RoomId,
+        calls: Vec<(Arc<Actor>, v1::Submit)>,
+    ) -> Vec<Result<Position, Refused>> {
+        let count = calls.len();
+        let refused = |code| vec![Err(Refused { code, retry_after: 0 }); count];
+        if count == 0 {
+            return Vec::new();
+        }
+        let (answer, answered) = oneshot::channel();
+        if let Err(code) = self.tell(room, RoomMessage::CallAll { calls, answer }) {
+            return refused(code);
+        }
+        answered.await.unwrap_or_else(|_| refused(Code::Internal))
     }
 
     /// The room's state, for somebody who may read it.

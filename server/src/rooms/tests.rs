@@ -30,15 +30,15 @@ use crate::store::MemoryStore;
 /// Longer than anything that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Node {
-    rooms: Rooms,
+pub(crate) struct Node {
+    pub(crate) rooms: Rooms,
     tokens: Arc<Tokens>,
     address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Node {
-    async fn start() -> Node {
+    pub(crate) async fn start() -> Node {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::open(folder.path()).unwrap();
         let tokens = Arc::new(Tokens::open(&data, Duration::from_secs(3_600)).unwrap());

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+mod kafka;
 mod mongo;
 
+pub use kafka::Kafka;
 pub use mongo::Mongo;
 
 /// Longer than any of these servers needs to start on a busy machine.

@@ -48,6 +48,17 @@ pub fn decode_server(bytes: &[u8], max: usize) -> Result<v1::ServerFrame, Code> 
     decode::<frame::ServerFrame>(bytes, max).map(Mirror::wire)
 }
 
+/// The text of an operation's bytes, `{"post_message": {…}}`; of a kind that this version does not know, `unknown` holds
+/// them.
+pub fn encode_op(op: &[u8]) -> Vec<u8> {
+    encode(&op::Op::of(op.to_vec()))
+}
+
+/// Reads an operation of at most `max` bytes, and returns its own bytes. What they mean is not checked.
+pub fn decode_op(bytes: &[u8], max: usize) -> Result<Vec<u8>, Code> {
+    decode::<op::Op>(bytes, max).map(Mirror::wire)
+}
+
 fn encode(frame: &impl Serialize) -> Vec<u8> {
     // Writing to memory does not fail, and all keys are strings; an empty object is a frame that readers ignore.
     serde_json::to_vec(frame).unwrap_or_else(|_| b"{}".to_vec())
