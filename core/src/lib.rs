@@ -29,6 +29,7 @@ mod position;
 pub mod predict;
 pub mod presence;
 mod rng;
+mod shared;
 pub mod signal;
 mod sorted;
 pub mod state;

@@ -67,6 +67,8 @@ pub const HISTORY_PAGE: usize = 100;
 pub const NOTIFICATIONS: usize = 100;
 /// Mentions beyond the read marker that an inbox counts in one room; people don't read on from there.
 pub const MENTIONS_COUNTED: usize = 1_000;
+/// Mentions beyond the read markers that an inbox counts in all rooms together, beside the last of each.
+pub const MENTIONS_HELD: usize = 100_000;
 /// Rooms that an inbox follows.
 pub const FOLLOWINGS: usize = 10_000;
 /// Members of a room: the member list travels whole.
@@ -178,7 +180,10 @@ pub const TIMED_SIGNALS: usize = 1_024;
 pub const SIGNAL_CLOCK_SKEW: u64 = 1_000;
 /// A token is a few hundred bytes.
 pub const TOKEN_BYTES: usize = 8 * 1024;
-/// A room's compressed snapshot, opened: Active's memory budget.
+/// A snapshot, opened: a room of which everything is as large as may be has 47 MB, half of it
+/// reasons of bans.
+pub const STATE_BYTES: usize = 64 * 1024 * 1024;
+/// Active's memory budget.
 pub const SNAPSHOT_BYTES: usize = 10 * 1024 * 1024;
 /// Messages of a snapshot, in bytes: as much as the map, so that members, windows and followings have the rest.
 pub const SNAPSHOT_TIMELINE_BYTES: usize = SNAPSHOT_BYTES * 3 / 10;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::slice;
 
+use crate::shared::Shared;
 use crate::sorted::SortedMap;
 
 /// Entries of a piece. Moving half of them costs about as much as finding the place among a million.
@@ -16,7 +17,7 @@ const PIECE: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct LongMap<K, V> {
     /// In order, none empty.
-    pieces: Vec<SortedMap<K, V>>,
+    pieces: Vec<Shared<SortedMap<K, V>>>,
     len: usize,
 }
 
@@ -29,7 +30,7 @@ impl<K, V> Default for LongMap<K, V> {
 /// Entries in order.
 pub(crate) struct Iter<'a, K, V> {
     entries: slice::Iter<'a, (K, V)>,
-    pieces: slice::Iter<'a, SortedMap<K, V>>,
+    pieces: slice::Iter<'a, Shared<SortedMap<K, V>>>,
 }
 
 impl<K: Ord, V> LongMap<K, V> {
@@ -38,8 +39,9 @@ impl<K: Ord, V> LongMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let begins =
-            |piece: &SortedMap<K, V>| piece.entries().first().is_some_and(|(first, _)| first.borrow() <= key);
+        let begins = |piece: &Shared<SortedMap<K, V>>| {
+            piece.entries().first().is_some_and(|(first, _)| first.borrow() <= key)
+        };
         self.pieces.partition_point(begins).saturating_sub(1)
     }
 
@@ -47,19 +49,29 @@ impl<K: Ord, V> LongMap<K, V> {
     fn piece_for(&mut self, key: &K) -> &mut SortedMap<K, V> {
         let at = self.piece(key);
         let is_last = at + 1 >= self.pieces.len();
-        let full = self.pieces.get_mut(at).filter(|piece| piece.len() >= PIECE);
-        if let Some(piece) = full {
+        if let Some(piece) = self.pieces.get_mut(at)
+            && piece.len() >= PIECE
+        {
             // What grows at its end, as a log does, leaves full pieces behind.
             let is_end = is_last && piece.entries().last().is_some_and(|(last, _)| last < key);
             let rest = piece.split_off(if is_end { PIECE } else { PIECE / 2 });
             let belongs = is_end || rest.entries().first().is_some_and(|(first, _)| first <= key);
-            self.pieces.insert(at + 1, rest);
+            self.pieces.insert(at + 1, rest.into());
             return &mut self.pieces[at + usize::from(belongs)];
         }
         if self.pieces.is_empty() {
-            self.pieces.push(SortedMap::default());
+            self.pieces.push(Shared::default());
         }
         &mut self.pieces[at]
+    }
+
+    /// The same map, which shares each piece until it is changed.
+    pub(crate) fn fork(&mut self) -> LongMap<K, V>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        LongMap { pieces: self.pieces.iter_mut().map(Shared::fork).collect(), len: self.len }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -135,8 +147,8 @@ impl<K: Ord, V> LongMap<K, V> {
         if left == 0 {
             self.pieces.remove(at);
         } else if self.pieces.get(at + 1).is_some_and(|next| left + next.len() <= PIECE / 2) {
-            let next = self.pieces.remove(at + 1);
-            self.pieces[at].append(next);
+            let mut next = self.pieces.remove(at + 1);
+            self.pieces[at].append(core::mem::take(&mut *next));
         }
     }
 
@@ -150,7 +162,7 @@ impl<K: Ord, V> LongMap<K, V> {
         K: Borrow<Q>,
     {
         let mut pieces = self.pieces.get(self.piece(key)..).unwrap_or_default().iter();
-        let first = pieces.next().map_or(&[][..], SortedMap::entries);
+        let first = pieces.next().map_or(&[][..], |piece| piece.entries());
         let skipped = first.partition_point(|(known, _)| known.borrow() <= key);
         Iter { entries: first[skipped..].iter(), pieces }
     }

@@ -1,5 +1,6 @@
 //! What the tests that cross crates share.
 
+pub mod full;
 pub mod fuzzing;
 pub mod rules;
 pub mod scenarios;

@@ -290,7 +290,7 @@ impl Authority {
             self.recent.push(entry.wire());
         }
         let more = !loaded.entries.is_empty();
-        self.ahead = self.confirmed.clone();
+        self.realign();
         self.phase = Phase::Ready;
         self.resync_subscribers();
         if more {
@@ -438,14 +438,20 @@ impl Authority {
             let entry = Entry::decode(bytes)?;
             if entry.seq > self.confirmed.position().seq {
                 self.confirm(&entry, now)?;
+                // What is ahead was realigned, or never was ahead.
+                self.ahead.apply(&entry)?;
                 folded.push(entry);
             }
         }
         if !folded.is_empty() {
-            self.ahead = self.confirmed.clone();
             self.tell(&folded, now);
         }
         Ok(())
+    }
+
+    /// What was decided ahead of the store is given up.
+    pub(super) fn realign(&mut self) {
+        self.ahead = self.confirmed.fork();
     }
 
     /// Folds an entry that the store has, and follows it up by the state as it is then.

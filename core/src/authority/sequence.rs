@@ -107,7 +107,7 @@ impl Authority {
                 self.go_on(now);
             }
             Appended::Conflict { head, missing } => {
-                self.ahead = self.confirmed.clone();
+                self.realign();
                 self.requeue(in_flight);
                 if head.epoch != self.confirmed.position().epoch || self.fold_foreign(&missing, now).is_err()
                 {
@@ -177,7 +177,7 @@ impl Authority {
 
     /// The batch may have been written or not: everybody is told to come back, and the log is read first.
     pub(super) fn fail(&mut self, in_flight: InFlight, now: Millis) {
-        self.ahead = self.confirmed.clone();
+        self.realign();
         self.requeue(in_flight);
         self.refuse_queue(Code::StoreUnavailable);
         self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };

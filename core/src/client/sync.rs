@@ -40,8 +40,8 @@ impl Parts {
 
 /// At one healing a minute, two ends that never agree cost little.
 const HEALING_INTERVAL: u64 = 60_000;
-/// More parts than a room at its largest has.
-const MAX_PARTS: u32 = (limits::SNAPSHOT_BYTES / limits::BULK_PART_BYTES) as u32 + 1;
+/// More parts than a room at its largest has: each is filled by more than a quarter.
+const MAX_PARTS: u32 = 4 * (limits::STATE_BYTES / limits::BULK_PART_BYTES) as u32;
 
 /// A sync frame's head, taken apart.
 #[derive(Clone, Copy)]
@@ -298,7 +298,7 @@ impl Client {
         let parts = room.parts.as_mut()?;
         parts.bytes += bytes;
         parts.parts.insert(part.part, part.snapshot.unwrap_or_default());
-        if parts.bytes > 2 * limits::SNAPSHOT_BYTES {
+        if parts.bytes > limits::STATE_BYTES {
             room.parts = None;
             self.malformed(now);
             return None;

@@ -25,7 +25,7 @@ pub const COMPRESSED_VERSION: u32 = 1;
 const CONFIG_SEED: u64 = 11;
 const HEADER_SEED: u64 = 12;
 /// One byte of LZ4 stands for at most this many: what claims more is damaged, and nothing is allocated for it.
-const LZ4_RATIO: usize = 255;
+pub(crate) const LZ4_RATIO: usize = 255;
 /// And one of deflate.
 #[cfg(feature = "deflate")]
 const DEFLATE_RATIO: usize = 1_032;
@@ -91,7 +91,7 @@ pub fn read(id: &RoomId, bytes: &[u8]) -> Result<v1::CompressedRoom, Code> {
     }
     let intact = room.version == COMPRESSED_VERSION
         && room.compressed_size == room.snapshot.len() as u64
-        && room.original_size <= limits::SNAPSHOT_BYTES as u64
+        && room.original_size <= limits::STATE_BYTES as u64
         && room.checksum == checksum(&room);
     match intact {
         false => Err(Code::SnapshotDamaged),

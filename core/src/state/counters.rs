@@ -1,4 +1,5 @@
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use prost::Message as _;
@@ -13,7 +14,7 @@ pub struct Counters {
     /// Ascending by name.
     teams: Vec<v1::Team>,
     /// In the order in which they came; a player's number is their place here.
-    players: Vec<Player>,
+    players: Vec<Arc<Player>>,
     /// The players' numbers, ascending by user id.
     by_user: Vec<u32>,
     ranking: Ranking,
@@ -126,10 +127,10 @@ impl Counters {
     /// Adds to a user's score, that of their team, and the total.
     pub(super) fn add(&mut self, seq: u64, user: &str, name: &str, points: u64, digest: &mut Digest) {
         let Some(player) = self.player_for(user, name, seq, digest) else { return };
-        let before = |players: &[Player], a, b| is_before(players, a, b);
+        let before = |players: &[Arc<Player>], a, b| is_before(players, a, b);
         self.ranking.remove(player, &|a, b| before(&self.players, a, b));
         self.change(player as usize, digest, |score| score.score = sum(score.score, points));
-        self.players[player as usize].since = seq;
+        Arc::make_mut(&mut self.players[player as usize]).since = seq;
         self.ranking.insert(player, &|a, b| before(&self.players, a, b));
         if let Ok(place) = self.team_place(&self.players[player as usize].score.team) {
             self.count(place, digest, |team| team.score = sum(team.score, points));
@@ -149,7 +150,7 @@ impl Counters {
         self.ranking = Ranking::default();
         for player in 0..self.players.len() {
             self.change(player, digest, |score| score.score = 0);
-            self.players[player].since = seq;
+            Arc::make_mut(&mut self.players[player]).since = seq;
             self.ranking.insert(player as u32, &|a, b| is_before(&self.players, a, b));
         }
     }
@@ -181,7 +182,7 @@ impl Counters {
             if player != known || score.score >= limits::INTEGER_BOUND {
                 return None;
             }
-            let order = |players: &[Player], a, b| is_before(players, a, b);
+            let order = |players: &[Arc<Player>], a, b| is_before(players, a, b);
             counters.ranking.remove(player as u32, &|a, b| order(&counters.players, a, b));
             counters.change(player, digest, |new| *new = score);
             counters.ranking.insert(player as u32, &|a, b| order(&counters.players, a, b));
@@ -214,14 +215,14 @@ impl Counters {
         let player = self.players.len() as u32;
         let score = v1::Score { user: user.to_string(), name: name.to_string(), ..Default::default() };
         digest.add(score_hash(&score));
-        self.players.push(Player { score, since: seq });
+        self.players.push(Arc::new(Player { score, since: seq }));
         self.by_user.insert(place, player);
         self.ranking.insert(player, &|a, b| is_before(&self.players, a, b));
         Some(player)
     }
 
     fn change(&mut self, player: usize, digest: &mut Digest, change: impl FnOnce(&mut v1::Score)) {
-        let score = &mut self.players[player].score;
+        let score = &mut Arc::make_mut(&mut self.players[player]).score;
         digest.remove(score_hash(score));
         change(score);
         digest.add(score_hash(score));
@@ -235,7 +236,7 @@ impl Counters {
     }
 }
 
-fn is_before(players: &[Player], a: u32, b: u32) -> bool {
+fn is_before(players: &[Arc<Player>], a: u32, b: u32) -> bool {
     let key = |player: &'_ Player| (u64::MAX - player.score.score, player.since);
     let (a, b) = (&players[a as usize], &players[b as usize]);
     (key(a), &a.score.user) < (key(b), &b.score.user)

@@ -7,6 +7,7 @@ use prost::Message as _;
 use super::{Change, register};
 use crate::long::LongMap;
 use crate::op::Body;
+use crate::shared::Shared;
 use crate::{Digest, Position, hash53, limits, v1};
 use v1::NotificationKind;
 
@@ -14,10 +15,20 @@ use v1::NotificationKind;
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     followings: LongMap<String, v1::Following>,
-    notifications: VecDeque<v1::Notification>,
+    notifications: Shared<VecDeque<v1::Notification>>,
+    /// Mentions of all rooms.
+    mentions: usize,
 }
 
 impl Inbox {
+    pub(super) fn fork(&mut self) -> Inbox {
+        Inbox {
+            followings: self.followings.fork(),
+            notifications: self.notifications.fork(),
+            mentions: self.mentions,
+        }
+    }
+
     /// What is known of this room.
     pub fn following(&self, room: &str) -> Option<&v1::Following> {
         self.followings.get(room)
@@ -99,11 +110,13 @@ impl Inbox {
         notifications: Vec<v1::Notification>,
         digest: &mut Digest,
     ) -> Inbox {
-        let mut inbox = Inbox { notifications: notifications.into(), ..Inbox::default() };
+        let mut inbox = Inbox { notifications: VecDeque::from(notifications).into(), ..Inbox::default() };
         for following in followings {
             digest.add(hash(&following));
+            inbox.mentions += following.mentions.len();
             if let Some(twice) = inbox.followings.insert(following.room_id.clone(), following) {
                 digest.remove(hash(&twice));
+                inbox.mentions -= twice.mentions.len();
             }
         }
         inbox
@@ -150,7 +163,9 @@ impl Inbox {
     /// known by their id, and what is older than those is old.
     fn is_known(&self, notify: &v1::Notify) -> bool {
         if notify.kind() == NotificationKind::Mention {
-            return self.following(&notify.room_id).is_some_and(|known| is_counted(known, notify.ordinal));
+            return self
+                .following(&notify.room_id)
+                .is_some_and(|known| self.is_counted(known, notify.ordinal));
         }
         let is_same = |known: &v1::Notification| {
             (&known.room_id, known.message_id) == (&notify.room_id, notify.message_id)
@@ -161,10 +176,11 @@ impl Inbox {
     }
 
     fn mention(&mut self, notify: &v1::Notify, digest: &mut Digest, changes: &mut Vec<Change>) {
+        let is_full = self.mentions >= limits::MENTIONS_HELD;
         self.change(&notify.room_id, digest, changes, |known| {
             let place = known.mentions.partition_point(|ordinal| *ordinal < notify.ordinal);
             known.mentions.insert(place, notify.ordinal);
-            if known.mentions.len() > limits::MENTIONS_COUNTED {
+            if known.mentions.len() > if is_full { 1 } else { limits::MENTIONS_COUNTED } {
                 known.mentions.remove(0);
             }
         });
@@ -195,9 +211,19 @@ impl Inbox {
         } else {
             digest.remove(hash(known));
         }
+        self.mentions -= known.mentions.len();
         change(known);
+        self.mentions += known.mentions.len();
         digest.add(hash(known));
         changes.push(Change::Following(room.to_string()));
+    }
+
+    /// Whether the mention at this ordinal is read, counted, or older than all that are counted.
+    fn is_counted(&self, known: &v1::Following, ordinal: u64) -> bool {
+        let full = known.mentions.len() >= limits::MENTIONS_COUNTED || self.mentions >= limits::MENTIONS_HELD;
+        ordinal <= known.read
+            || known.mentions.binary_search(&ordinal).is_ok()
+            || (full && known.mentions.first().is_some_and(|first| ordinal < *first))
     }
 }
 
@@ -207,14 +233,6 @@ fn is_overtaken(known: &v1::Following, as_of: &Option<v1::Position>) -> bool {
         (Some(known), Some(news)) => known.epoch == news.epoch && known.seq >= news.seq,
         _ => false,
     }
-}
-
-/// Whether the mention at this ordinal is read, counted, or older than all that are counted.
-fn is_counted(known: &v1::Following, ordinal: u64) -> bool {
-    let full = known.mentions.len() >= limits::MENTIONS_COUNTED;
-    ordinal <= known.read
-        || known.mentions.binary_search(&ordinal).is_ok()
-        || (full && known.mentions.first().is_some_and(|first| ordinal < *first))
 }
 
 fn hash(following: &v1::Following) -> u64 {

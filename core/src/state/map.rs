@@ -181,10 +181,14 @@ impl ElementMap {
     }
 
     /// Forgets tombstones that are older than a day at this time: that of an entry, which is the same everywhere.
+    /// Whether a tombstone has had its time.
+    pub(super) fn is_purge_due(&self, at: u64) -> bool {
+        let first = self.tombstones.first();
+        first.is_some_and(|tombstone| tombstone.deleted_at.saturating_add(limits::TOMBSTONE) <= at)
+    }
+
     pub(super) fn purge(&mut self, at: u64, digest: &mut Digest) {
-        let is_due =
-            |tombstone: &Arc<v1::Element>| tombstone.deleted_at.saturating_add(limits::TOMBSTONE) <= at;
-        while self.tombstones.first().is_some_and(is_due) {
+        while self.is_purge_due(at) {
             let key = self.tombstones[0].key.clone();
             self.remove(&key, digest);
         }

@@ -6,6 +6,7 @@ use prost::Message as _;
 
 use super::register;
 use crate::long::LongMap;
+use crate::shared::Shared;
 use crate::{Digest, Entry, Millis, hash53, limits, v1, weight};
 
 /// Who belongs to a room, by user id. Every count is that of the set.
@@ -17,10 +18,14 @@ pub struct Members {
     bytes: usize,
     owners: usize,
     /// When those who have left last posted, in the order of leaving.
-    departed: VecDeque<v1::Departed>,
+    departed: Shared<VecDeque<v1::Departed>>,
 }
 
 impl Members {
+    pub(super) fn fork(&mut self) -> Members {
+        Members { by_user: self.by_user.fork(), departed: self.departed.fork(), ..*self }
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -121,7 +126,7 @@ impl Members {
         departed: Vec<v1::Departed>,
         digest: &mut Digest,
     ) -> Members {
-        let mut restored = Members { departed: departed.into(), ..Members::default() };
+        let mut restored = Members { departed: VecDeque::from(departed).into(), ..Members::default() };
         members.into_iter().for_each(|member| restored.insert(member, digest));
         restored
     }

@@ -35,6 +35,7 @@ pub use timeline::{Merged, Timeline};
 pub use windows::{Seen, Windows};
 
 use crate::op::Body;
+use crate::shared::Shared;
 use crate::{Code, Digest, Entry, Millis, Position, RoomId, hash53, v1, weight};
 
 /// The newest rules of the fold that this build knows. States are comparable at equal versions alone, so a room is
@@ -94,13 +95,13 @@ pub struct RoomState {
     info: Option<v1::RoomInfo>,
     config: v1::RoomConfig,
     members: Members,
-    access: Access,
+    access: Shared<Access>,
     timeline: Timeline,
     inbox: Inbox,
-    contacts: Contacts,
-    counters: Counters,
-    map: ElementMap,
-    conflicts: Conflicts,
+    contacts: Shared<Contacts>,
+    counters: Shared<Counters>,
+    map: Shared<ElementMap>,
+    conflicts: Shared<Conflicts>,
     /// Kept by authorities alone: a client never sequences, so it has no use for the others' windows.
     windows: Option<Windows>,
     last_at: Millis,
@@ -111,19 +112,19 @@ impl RoomState {
     /// An empty room as a client holds it.
     pub fn replica(id: RoomId) -> RoomState {
         RoomState {
-            map: ElementMap::new(rule_of(&id)),
+            map: ElementMap::new(rule_of(&id)).into(),
             id,
             fold_version: FIRST_FOLD_VERSION,
             position: Position::default(),
             info: None,
             config: v1::RoomConfig::default(),
             members: Members::default(),
-            access: Access::default(),
+            access: Shared::default(),
             timeline: Timeline::default(),
             inbox: Inbox::default(),
-            conflicts: Conflicts::default(),
-            contacts: Contacts::default(),
-            counters: Counters::default(),
+            conflicts: Shared::default(),
+            contacts: Shared::default(),
+            counters: Shared::default(),
             windows: None,
             last_at: Millis(0),
             digest: Digest::default(),
@@ -133,6 +134,28 @@ impl RoomState {
     /// An empty room as an authority holds it: with the windows by which it knows duplicates.
     pub fn authority(id: RoomId) -> RoomState {
         RoomState { windows: Some(Windows::default()), ..RoomState::replica(id) }
+    }
+
+    /// The same state again, to go another way from here: what is large is shared until one of the two changes it.
+    pub(crate) fn fork(&mut self) -> RoomState {
+        RoomState {
+            id: self.id.clone(),
+            fold_version: self.fold_version,
+            position: self.position,
+            info: self.info.clone(),
+            config: self.config,
+            members: self.members.fork(),
+            access: self.access.fork(),
+            timeline: self.timeline.fork(),
+            inbox: self.inbox.fork(),
+            contacts: self.contacts.fork(),
+            counters: self.counters.fork(),
+            map: self.map.fork(),
+            conflicts: self.conflicts.fork(),
+            windows: self.windows.as_mut().map(Windows::fork),
+            last_at: self.last_at,
+            digest: self.digest,
+        }
     }
 
     /// The room's id.
@@ -262,7 +285,9 @@ impl RoomState {
             windows.record(entry);
         }
         // By the entry's stamp, and whatever the entry is: so tombstones end at one place of the log for everybody.
-        self.map.purge(self.last_at.0, &mut self.digest);
+        if self.map.is_purge_due(self.last_at.0) {
+            self.map.purge(self.last_at.0, &mut self.digest);
+        }
         let mut changes = Vec::new();
         match &entry.body {
             Some(Body::CreateRoom(create)) => self.create(entry, create, &mut changes),

@@ -13,12 +13,14 @@ impl RoomState {
         let owns = self.info.as_ref().is_some_and(|info| info.owner == entry.author);
         let role = if owns { v1::Role::Owner } else { v1::Role::Member };
         self.members.join(entry, role, &mut self.digest);
-        self.access.uninvite(&entry.author, &mut self.digest);
+        if self.access.is_invited(&entry.author) {
+            self.access.uninvite(&entry.author, &mut self.digest);
+        }
         changes.push(Change::Member(entry.author.clone()));
     }
 
     pub(super) fn end_membership(&mut self, user: &str, changes: &mut Vec<Change>) {
-        if self.counters.leave_team(user, &mut self.digest) {
+        if self.counters.score(user).is_some() && self.counters.leave_team(user, &mut self.digest) {
             changes.push(Change::Score(user.into()));
         }
         if self.members.leave(user, &mut self.digest) {

@@ -7,6 +7,7 @@ use super::{
     Access, Conflicts, Contacts, Counters, ElementMap, FOLD_VERSION, Inbox, Members, RoomState, Timeline,
     Windows, config_hash, info_hash, rule_of,
 };
+use crate::compress::LZ4_RATIO;
 use crate::{Code, Digest, Millis, Position, RoomId, hash53, limits, v1};
 
 /// For whom a snapshot is made.
@@ -108,17 +109,17 @@ impl RoomState {
         let timeline = timeline.ok_or(Code::Malformed)?;
         timeline.hash_pins(&mut digest);
         Ok(RoomState {
-            conflicts: conflicts.ok_or(Code::Malformed)?,
-            map,
+            conflicts: conflicts.ok_or(Code::Malformed)?.into(),
+            map: map.into(),
             id,
             fold_version: snapshot.fold_version,
             position,
             info: snapshot.info,
             config,
             members: Members::restore(snapshot.members, snapshot.departed, &mut digest),
-            access,
-            contacts,
-            counters,
+            access: access.into(),
+            contacts: contacts.into(),
+            counters: counters.into(),
             timeline,
             inbox: Inbox::restore(snapshot.followings, snapshot.notifications, &mut digest),
             windows: with_windows.then(|| Windows::restore(snapshot.windows)),
@@ -148,8 +149,9 @@ pub fn decompress(packed: &[u8]) -> Result<v1::RoomSnapshot, Code> {
     let (header, block) = packed.split_at_checked(HEADER).ok_or(Code::Malformed)?;
     let checksum = header[1..9].try_into().map(u64::from_le_bytes).map_err(|_| Code::Malformed)?;
     let length = header[9..].try_into().map(u32::from_le_bytes).map_err(|_| Code::Malformed)? as usize;
-    let intact =
-        header[0] == LAYOUT && length <= limits::SNAPSHOT_BYTES && checksum == hash53(block, length as u64);
+    let intact = header[0] == LAYOUT
+        && length <= limits::STATE_BYTES.min(block.len().saturating_mul(LZ4_RATIO))
+        && checksum == hash53(block, length as u64);
     if !intact {
         return Err(Code::Malformed);
     }

@@ -223,6 +223,12 @@ impl Timeline {
         }
     }
 
+    /// Pins and the window are pointers, of which there are so many and no more.
+    pub(super) fn fork(&mut self) -> Timeline {
+        let (window, pins, fetched) = (self.window.clone(), self.pins.clone(), self.fetched.clone());
+        Timeline { window, by_id: self.by_id.fork(), pins, fetched, ..*self }
+    }
+
     pub(super) fn append(&mut self, entry: &Entry, post: &v1::PostMessage, changes: &mut Vec<Change>) {
         self.push(v1::Message {
             id: Some(entry.op_id.wire()),

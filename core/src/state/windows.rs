@@ -60,6 +60,10 @@ impl Windows {
         window.recent.iter().find(|recent| recent.counter == op_id.counter).map(|recent| recent.seq)
     }
 
+    pub(super) fn fork(&mut self) -> Windows {
+        Windows { by_client: self.by_client.fork(), by_age: self.by_age.fork() }
+    }
+
     pub(super) fn record(&mut self, entry: &Entry) {
         // What the server itself writes is idempotent by its content.
         if entry.author.is_empty() {
