@@ -12,6 +12,7 @@ use enfilade_core::{Code, UserId, limits};
 use crate::auth::{self, Claims, Tokens};
 use crate::config::{Problem, Resolved, Sources};
 use crate::folder::DataFolder;
+use crate::readable::command::{Inspect, rebuild_keys};
 use crate::{serve, telemetry};
 
 /// The command line or the configuration is wrong; the same start fails again.
@@ -46,6 +47,14 @@ enum Command {
     /// Make keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print what is in the store, under the names of its readable keys
+    #[command(subcommand)]
+    Inspect(Inspect),
+    /// Write the readable keys anew from the logs, of one room or of all
+    RebuildKeys {
+        /// The room's id; all rooms when it is absent
+        room: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,6 +170,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(ConfigCommand::Check) => print(&resolved.to_toml()),
         Command::Token(TokenCommand::Mint(mint)) => self::mint(&resolved, &mint),
         Command::Token(TokenCommand::Inspect { token }) => inspect(&resolved, token),
+        Command::Inspect(what) => run_to_end(what.run(&resolved.config)),
+        Command::RebuildKeys { room } => run_to_end(rebuild_keys(&resolved.config, room.as_deref())),
         Command::Key(KeyCommand::New) => {
             Tokens::new_key().map_err(|error| error.to_string()).and_then(|key| print(&key))
         }
@@ -187,6 +198,14 @@ fn serve(resolved: &Resolved) -> Result<(), String> {
         upkeep.abort();
         served.map_err(|failure| failure.to_string())
     })
+}
+
+/// Prints what a command has to say.
+fn run_to_end(command: impl Future<Output = Result<String, String>>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| format!("the runtime can't be started ({error}); look at the limits"))?;
+    print(&runtime.block_on(command)?)
 }
 
 fn mint(resolved: &Resolved, mint: &Mint) -> Result<(), String> {

@@ -252,3 +252,23 @@ fn tokens_are_minted_and_inspected_beside_a_running_server() {
     assert_eq!(code, Some(1));
     assert!(said.contains("not one of this server's"), "{said}");
 }
+
+#[test]
+fn inspecting_says_what_is_in_the_store_or_what_to_do() {
+    let place = place();
+    let (code, _, said) = run(place.path(), &["inspect", "rooms"]);
+    assert!(code == Some(1) && said.contains("data_dir"), "{said}");
+    let mut server = Server::start(place.path(), &[]);
+    let (code, _, said) = run(place.path(), &["inspect", "rooms"]);
+    assert!(code == Some(1) && said.contains("process"), "{said}");
+    server.signal("-TERM");
+    server.process.wait().unwrap();
+    let (code, printed, said) = run(place.path(), &["inspect", "rooms"]);
+    assert_eq!((code, printed.as_str()), (Some(0), ""), "{said}");
+    let (code, _, said) = run(place.path(), &["inspect", "room", "lobby"]);
+    assert!(code == Some(1) && said.contains("there is no room lobby"), "{said}");
+    let (code, _, said) = run(place.path(), &["inspect", "chat", "no room"]);
+    assert!(code == Some(1) && said.contains("no room id"), "{said}");
+    let (code, _, said) = run(place.path(), &["rebuild-keys"]);
+    assert!(code == Some(1) && said.contains("no readable keys"), "{said}");
+}

@@ -33,6 +33,13 @@ async fn rooms_are_created_listed_and_read() {
     assert_eq!((status, names, &list["total"]), (200, BTreeSet::from(["No id", "The lobby"]), &json!(2)));
     let (_, first) = server.get("/api/rooms?limit=1", None);
     let next = first["next"].as_str().unwrap();
+    let (_, by_name) = server.get("/api/rooms?name=The%20lobby", None);
+    assert_eq!((&by_name["rooms"][0]["id"], &by_name["total"]), (&json!("lobby"), &json!(1)));
+    let (_, by_name) = server.get("/api/rooms?name=The%20attic", None);
+    assert_eq!(by_name, json!({ "rooms": [], "total": 0 }), "what is not listed is not found by its name");
+    // Whoever was told the code finds the room, and a place in it as long as there is one.
+    let (status, found) = server.get(&format!("/api/rooms/{study}"), token);
+    assert_eq!((status, &found["name"], &found["members"]), (200, &json!("Study"), &json!(1)));
     let (_, second) = server.get(&format!("/api/rooms?limit=1&cursor={next}"), None);
     assert_eq!((second["rooms"].as_array().unwrap().len(), &second["next"]), (1, &Value::Null));
 

@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 use super::Meter;
 use crate::store::{
-    Append, Appended, Follower, Hint, Lease, Loaded, Page, Result, RoomPage, RoomStore, SharedStore, Start,
-    StoreError,
+    Append, Appended, Follower, Hint, KeyStore, Lease, Loaded, Page, Result, RoomPage, RoomStore,
+    SharedStore, Start, StoreError,
 };
 
 /// A store whose answers feed a [`Meter`], and the metrics of each kind of operation.
@@ -79,6 +79,10 @@ impl Watched {
 }
 
 impl RoomStore for Watched {
+    fn keys(&self) -> Option<&dyn KeyStore> {
+        self.store.keys()
+    }
+
     fn load<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Option<Loaded>>> {
         self.watched(("load", Kind::Reads), self.store.load(room))
     }

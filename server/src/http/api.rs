@@ -154,6 +154,8 @@ struct PageQuery {
     cursor: Option<String>,
     /// Rows, from 1 to 100.
     limit: Option<usize>,
+    /// The room of exactly this name alone: none, or one, which is the oldest of several.
+    name: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -192,6 +194,11 @@ async fn list_rooms(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Answer<Json<RoomPage>> {
     let Query(query) = query.map_err(|_| Code::InvalidRequest)?;
+    if let Some(name) = &query.name {
+        let rooms: Vec<RoomRow> = api.rooms.directory().named(name).map(row).into_iter().collect();
+        let total = rooms.len();
+        return Ok(Json(RoomPage { rooms, next: None, total }));
+    }
     let cursor = query.cursor.as_deref().map(RoomId::new).transpose()?;
     let limit = query.limit.unwrap_or(limits::ROOM_LIST_PAGE).clamp(1, limits::ROOM_LIST_PAGE);
     let (rooms, next, total) = api.rooms.directory().public(cursor.as_ref(), limit);
@@ -386,10 +393,10 @@ fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
     Ok(Actor::new(claims.user, claims.name))
 }
 
-/// A random number from 1 to 2^53 - 1.
 /// Codes that are tried for a room; with half of all taken, one creation in a million fails.
 const CODES: u32 = 20;
 
+/// A random number from 1 to 2^53 - 1.
 fn random_id() -> Answer<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|_| Code::Internal)?;

@@ -2,6 +2,7 @@
 #![doc = include_str!("keys.md")]
 
 mod ask;
+pub mod command;
 mod fold;
 mod inbox;
 pub mod index;

@@ -27,6 +27,8 @@ struct Rows {
     by_room: BTreeMap<RoomId, Row>,
     by_revision: BTreeMap<u64, RoomId>,
     public: BTreeSet<RoomId>,
+    /// Public rooms by name; of equal names the oldest first.
+    by_name: BTreeMap<String, BTreeSet<(u64, RoomId)>>,
     revision: u64,
 }
 
@@ -46,6 +48,7 @@ impl Directory {
             by_room: BTreeMap::new(),
             by_revision: BTreeMap::new(),
             public: BTreeSet::new(),
+            by_name: BTreeMap::new(),
             revision: first_revision,
         };
         Directory { rows: Arc::new(RwLock::new(rows)) }
@@ -106,6 +109,13 @@ impl Directory {
     /// The row of a room.
     pub fn get(&self, room: &RoomId) -> Option<v1::RoomSummary> {
         self.read().by_room.get(room).map(|row| row.summary.clone())
+    }
+
+    /// The public room of this name; of several the oldest.
+    pub fn named(&self, name: &str) -> Option<v1::RoomSummary> {
+        let rows = self.read();
+        let (_, room) = rows.by_name.get(name)?.first()?;
+        rows.by_room.get(room).map(|row| row.summary.clone())
     }
 
     /// Where the room's log is, and how many messages it has had.
@@ -204,6 +214,7 @@ impl Directory {
 impl Rows {
     fn put(&mut self, room: RoomId, summary: v1::RoomSummary) {
         self.revision += 1;
+        self.rename(&room, &summary);
         match summary.visibility() {
             v1::Visibility::Public => self.public.insert(room.clone()),
             v1::Visibility::Unlisted | v1::Visibility::Private => self.public.remove(&room),
@@ -213,6 +224,27 @@ impl Rows {
             self.by_revision.remove(&old.revision);
         }
         self.by_revision.insert(self.revision, room);
+    }
+
+    /// Lists a room under its name, unless nothing of that has changed.
+    fn rename(&mut self, room: &RoomId, new: &v1::RoomSummary) {
+        let old = self.by_room.get(room).map(|row| &row.summary);
+        let listing = |row: &v1::RoomSummary| (row.visibility, row.created_at);
+        if old.is_some_and(|old| old.name == new.name && listing(old) == listing(new)) {
+            return;
+        }
+        if let Some(old) = old
+            && let Some(rooms) = self.by_name.get_mut(&old.name)
+        {
+            rooms.remove(&(old.created_at, room.clone()));
+            if rooms.is_empty() {
+                self.by_name.remove(&old.name);
+            }
+        }
+        if new.visibility() == v1::Visibility::Public && !new.name.is_empty() {
+            let rooms = self.by_name.entry(new.name.clone()).or_default();
+            rooms.insert((new.created_at, room.clone()));
+        }
     }
 
     /// The first room after this one that is public or followed.

@@ -244,3 +244,20 @@ fn pages_fit_into_frames_however_long_the_last_messages_are() {
     let since = v1::RoomListRequest { since: 2, ..Default::default() };
     assert_eq!(all_pages(&directory, since), ids[1..]);
 }
+
+#[test]
+fn a_public_room_is_found_by_its_name_and_of_several_the_oldest() {
+    let named = |room: &str, seq, name: &str, created_at| v1::RoomSummary {
+        name: name.into(),
+        created_at,
+        ..public(room, seq)
+    };
+    let directory = with([named("a", 1, "Piano", 7), named("b", 1, "Piano", 5), named("c", 1, "", 1)]);
+    let found = |name: &str| directory.named(name).map(|row| row.room_id);
+    assert_eq!(found("Piano").as_deref(), Some("b"));
+    directory.update(named("b", 2, "Drums", 5));
+    assert_eq!((found("Piano").as_deref(), found("Drums").as_deref()), (Some("a"), Some("b")));
+    let hidden = v1::RoomSummary { visibility: v1::Visibility::Unlisted.into(), ..named("a", 2, "Piano", 7) };
+    directory.update(hidden);
+    assert_eq!((found("Piano"), found("")), (None, None));
+}
