@@ -13,6 +13,7 @@ use crate::auth::{self, Claims, Tokens};
 use crate::config::{Problem, Resolved, Sources};
 use crate::folder::DataFolder;
 use crate::readable::command::{Inspect, rebuild_keys};
+use crate::transfer::{self, Import, Moved, Place, Progress, TransferError};
 use crate::{serve, telemetry};
 
 /// The command line or the configuration is wrong; the same start fails again.
@@ -55,6 +56,25 @@ enum Command {
         /// The room's id; all rooms when it is absent
         room: Option<String>,
     },
+    /// Write all rooms into a file, for a backup or a move to another store; goes on where it was interrupted
+    Export {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put the rooms of such a file into the store; goes on where it was interrupted
+    Import(ImportFile),
+}
+
+#[derive(Debug, Args)]
+struct ImportFile {
+    /// The file that `enfilade export` has made
+    file: PathBuf,
+    /// Leave rooms as they are that the store has already with another log
+    #[arg(long)]
+    skip_existing: bool,
+    /// Leave out what came before a room's snapshot where there is no archive for it
+    #[arg(long)]
+    without_history: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,6 +195,18 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Key(KeyCommand::New) => {
             Tokens::new_key().map_err(|error| error.to_string()).and_then(|key| print(&key))
         }
+        Command::Export { file } => transfer(&resolved, async |place| {
+            let moved = transfer::export(place, &file, &mut Progress::on_stderr("exporting")).await?;
+            Ok(format!("exported {} into {}", told(moved), file.display()))
+        }),
+        Command::Import(ImportFile { file, skip_existing, without_history }) => {
+            transfer(&resolved, async |place| {
+                let how = Import { skip_existing, without_history };
+                let moved =
+                    transfer::import(place, &file, how, &mut Progress::on_stderr("importing")).await?;
+                Ok(format!("imported {} out of {}, and read each back", told(moved), file.display()))
+            })
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -206,6 +238,26 @@ fn run_to_end(command: impl Future<Output = Result<String, String>>) -> Result<(
     let runtime =
         runtime.map_err(|error| format!("the runtime can't be started ({error}); look at the limits"))?;
     print(&runtime.block_on(command)?)
+}
+
+/// Moves rooms into or out of the configured store, and says what was moved.
+fn transfer(
+    resolved: &Resolved,
+    work: impl AsyncFnOnce(&Place) -> Result<String, TransferError>,
+) -> Result<(), String> {
+    telemetry::start_log(&resolved.config.log);
+    run_to_end(async {
+        let place = serve::open_place(&(&resolved.config).into()).await.map_err(|error| error.to_string())?;
+        let done = work(&place).await.map_err(|error| error.to_string());
+        let closed = place.store.close().await.map_err(|error| error.to_string());
+        let said = done?;
+        closed?;
+        Ok(format!("{said}\n"))
+    })
+}
+
+fn told(Moved { rooms, skipped, entries }: Moved) -> String {
+    format!("{rooms} rooms with {entries} entries ({skipped} were there already)")
 }
 
 fn mint(resolved: &Resolved, mint: &Mint) -> Result<(), String> {

@@ -18,6 +18,7 @@ use crate::net::{Net, NetConfig, accept};
 use crate::rooms::{Directory, Rooms};
 use crate::session::{self, Session, Sessions};
 use crate::store::{EmbeddedStore, Options as StoreOptions, SharedStore};
+use crate::transfer::Place;
 
 /// Why the server did not start, or did not stop as it should. The message says what to do.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -157,6 +158,16 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     stopped("store", "it is closed");
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens what rooms are kept in, without serving: for commands that move them.
+///
+/// # Errors
+/// The data folder or the store can't be opened, or another process uses them.
+pub async fn open_place(settings: &Settings) -> Result<Place, Failure> {
+    let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
+    let store = EmbeddedStore::open(folder, &settings.store)?;
+    Ok(Place { store: Arc::new(store), past: None })
 }
 
 /// Says in the log that a part of the server has started.

@@ -133,6 +133,27 @@ fn readiness_says_how_everything_is_doing() {
 }
 
 #[test]
+fn rooms_are_exported_and_imported_by_commands() {
+    let (place, other) = (place(), place());
+    let export = |file: &str| run(place.path(), &["export", file]);
+    let server = Server::start(place.path(), &[]);
+    let (code, _, said) = export("rooms");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("in use by another server"), "{said}");
+    drop(server);
+    assert_eq!(export("rooms").0, Some(0));
+    let (code, _, said) = export("rooms");
+    assert!(code == Some(1) && said.contains("is there already"), "{said}");
+    let file = place.path().join("rooms").display().to_string();
+    let (code, printed, _) = run(other.path(), &["import", &file]);
+    assert_eq!(code, Some(0));
+    assert!(printed.contains("imported 0 rooms"), "{printed}");
+    fs::write(&file, "garbage").unwrap();
+    let (code, _, said) = run(other.path(), &["import", &file]);
+    assert!(code == Some(1) && said.contains("too short"), "{said}");
+}
+
+#[test]
 fn a_killed_server_starts_again_on_its_folder() {
     let place = place();
     let mut server = Server::start(place.path(), &["serve"]);

@@ -4,15 +4,28 @@ use enfilade_core::state::decompress;
 use enfilade_core::{Code, Entry, RoomId, RoomState};
 
 use super::inspect::InspectError;
-use crate::store::{Limits, RoomStore};
+use crate::store::{Limits, Loaded, RoomStore};
 
 /// Folds what the store has. A log that grows meanwhile is folded to where it ended at some moment.
 ///
 /// # Errors
 /// There is no such room, or it can't be read.
 pub(super) async fn state(store: &dyn RoomStore, room: &RoomId) -> Result<RoomState, InspectError> {
-    let unreadable = |code| InspectError::Unreadable(room.clone(), code);
     let loaded = store.load(room).await?.ok_or_else(|| InspectError::Unknown(room.clone()))?;
+    fold_to(store, room, loaded, u64::MAX).await
+}
+
+/// Folds what was loaded, and goes on to this entry, or to the log's end where that comes before.
+///
+/// # Errors
+/// It can't be read.
+pub(crate) async fn fold_to(
+    store: &dyn RoomStore,
+    room: &RoomId,
+    loaded: Loaded,
+    last: u64,
+) -> Result<RoomState, InspectError> {
+    let unreadable = |code| InspectError::Unreadable(room.clone(), code);
     let mut state = match &loaded.snapshot {
         Some((_, snapshot)) => decompress(snapshot)
             .and_then(|snapshot| RoomState::restore(room.clone(), snapshot, true))
@@ -26,6 +39,9 @@ pub(super) async fn state(store: &dyn RoomStore, room: &RoomId) -> Result<RoomSt
     let mut entries = loaded.entries;
     loop {
         for bytes in &entries {
+            if state.position().seq >= last {
+                return Ok(state);
+            }
             Entry::decode(bytes).and_then(|entry| state.apply(&entry)).map_err(unreadable)?;
         }
         let from = state.position().next();

@@ -21,6 +21,7 @@ use enfilade_core::state::Change;
 use enfilade_core::{Entry, RoomId, RoomState, limits};
 
 pub use ask::answer;
+pub(crate) use fold::fold_to;
 pub use inspect::{InspectError, Subject, inspect};
 pub use keyspace::{Keyspace, Value};
 pub use names::Names;
