@@ -10,8 +10,10 @@ use enfilade_core::authority::ConnectionConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::archive::{self, ArchiveSink};
 use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
+use crate::follow::Following;
 use crate::health::{self, Component, Health, Phase, Watched};
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub connection: ConnectionConfig,
     /// Bounds of the store.
     pub store: StoreOptions,
+    /// Where rooms are kept for good.
+    pub archive: archive::Settings,
     /// Whether somebody without an account gets a token.
     pub guests: bool,
     /// How long such a token is good.
@@ -69,11 +73,16 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     });
     // What the server rests on opens first, and sockets last: whoever gets in is served. It closes the other way round.
     let begun = Instant::now();
-    let store: SharedStore = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
+    let embedded = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
     let meter = health.meter(Component::Store);
-    let watched = Arc::new(Watched::new(store, meter.clone()));
+    let watched = Arc::new(Watched::new(embedded.clone(), meter.clone()));
     let store: SharedStore = watched.clone();
     started("store", begun);
+    let begun = Instant::now();
+    let past = archive::open(&settings.archive.kind, Some(embedded)).await?;
+    if past.is_some() {
+        started("archive", begun);
+    }
 
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
@@ -103,6 +112,20 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         Some(sessions) => sessions.rooms,
         None => return Err("no shard was started".into()),
     };
+    let mut archiving = None;
+    if let Some(past) = past {
+        rooms.remember(past.clone());
+        let sink = ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep);
+        let following = Following::start(store.clone(), Arc::new(sink), node.clone());
+        // An embedded archive does as its store does.
+        let probing = past.archive().is_apart().then(|| {
+            let meter = health.meter(Component::Archive);
+            tokio::spawn(async move {
+                health::probe(meter.clone(), || archive::ask(past.archive(), &meter)).await;
+            })
+        });
+        archiving = Some((following, probing));
+    }
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
     let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
@@ -148,12 +171,17 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     // What is under way becomes durable and is answered, then sockets close, then what all of that rested on.
     beats.abort();
     told.abort();
-    rooms.stop(drain / 4).await;
+    rooms.stop(drain / 8).await;
     stopped("rooms", "what was under way is durable and answered");
     net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
     stopped("sockets", "all are closed");
     hints.abort();
     probes.abort();
+    if let Some((following, probing)) = archiving {
+        following.stop(drain / 8).await;
+        probing.inspect(|probing| probing.abort());
+        stopped("archive", "what was written is archived, as far as there was time");
+    }
     store.close().await?;
     stopped("store", "it is closed");
     tracing::info!("stopped");

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::net::NetConfig;
 use crate::{serve, store};
 
+mod archive;
 mod sources;
 
+pub use archive::{Archive, ArchiveKind, Mongodb};
 pub(crate) use sources::FILE_VARIABLE;
 pub use sources::{Problem, Resolved, Sources};
 
@@ -46,6 +48,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The embedded store.
     pub store: Store,
+    /// Where rooms are kept for good.
+    pub archive: Archive,
+    /// MongoDB, where the archive is one.
+    pub mongodb: Mongodb,
     /// Pages of other sites.
     pub cors: Cors,
 }
@@ -202,6 +208,8 @@ impl Default for Config {
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
             },
+            archive: Archive::default(),
+            mongodb: Mongodb::default(),
             cors: Cors { origins: Vec::new() },
         }
     }
@@ -221,6 +229,12 @@ impl Config {
     /// The file of the signing key, where one is named.
     pub fn signing_key(&self) -> Option<PathBuf> {
         (!self.signing_key.as_os_str().is_empty()).then(|| self.signing_key.clone())
+    }
+
+    /// Who follows the logs.
+    fn followers(&self) -> Vec<store::Follower> {
+        let archive = (self.archive.kind != ArchiveKind::None).then_some(store::Follower::Archive);
+        archive.into_iter().collect()
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.
@@ -264,6 +278,7 @@ impl Config {
         range("store.queue_requests", self.store.queue_requests as u64, 1, 1_000_000);
         range("store.queue_bytes", self.store.queue_bytes as u64, 1 << 20, 1 << 33);
         range("store.cache_bytes", self.store.cache_bytes as u64, 1 << 20, 1 << 40);
+        faults.extend(self.archive.faults(&self.mongodb));
         if self.data_dir.as_os_str().is_empty() {
             faults.push(("data_dir", "it must name a folder".into()));
         }
@@ -315,8 +330,9 @@ impl From<&Config> for serve::Settings {
                 queue_bytes: store.queue_bytes,
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
-                followers: Vec::new(),
+                followers: config.followers(),
             },
+            archive: config.archive.settings(&config.mongodb),
             guests: config.guests.allowed,
             guest_lifetime: config.guest_lifetime(),
             cors_origins: config.cors.origins.clone(),

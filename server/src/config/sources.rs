@@ -18,6 +18,8 @@ const PREFIX: &str = "ENFILADE_";
 pub(crate) const FILE_VARIABLE: &str = "ENFILADE_CONFIG";
 /// Names that are this much alike are probably meant to be the same.
 const ALIKE: f64 = 0.7;
+/// Stands for a password.
+const MASK: &str = "***";
 
 /// What was said about the configuration, apart from the defaults.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +116,7 @@ impl Sources {
         };
         for (key, fault) in config.faults() {
             let (value, source) = settings.get(key).map_or_else(Default::default, |setting| {
-                (toml_value(&setting.value), setting.source.clone())
+                (shown(key, &setting.value), setting.source.clone())
             });
             problems.push(Problem { source, message: format!("{key} is {value}; {fault}") });
         }
@@ -141,7 +143,7 @@ impl Sources {
 impl Resolved {
     /// Every key with its value and source, as a TOML file that says the same.
     pub fn to_toml(&self) -> String {
-        let line = |key: &String, setting: &Setting| format!("{key} = {}", toml_value(&setting.value));
+        let line = |key: &String, setting: &Setting| format!("{key} = {}", shown(key, &setting.value));
         let lines: Vec<_> =
             self.settings.iter().map(|(key, setting)| (line(key, setting), &setting.source)).collect();
         let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
@@ -218,6 +220,26 @@ fn nearest<'a>(key: &str, known: &'a BTreeMap<String, Setting>) -> Option<&'a st
     };
     let best = known.keys().map(|other| (likeness(other), other)).max_by(|(a, _), (b, _)| a.total_cmp(b));
     best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, key)| key.as_str())
+}
+
+/// A value as it may be shown: without the password that an address may hold.
+fn shown(key: &str, value: &Value) -> String {
+    match value.as_str() {
+        Some(url) if key.ends_with("url") => toml_value(&Value::from(without_password(url))),
+        _ => toml_value(value),
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.into() };
+    // Passwords may hold any character where they are not escaped: up to the last `@` nothing is shown but the user.
+    match rest.rsplit_once('@') {
+        Some((login, host)) => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:{MASK}@{host}")
+        }
+        None => url.into(),
+    }
 }
 
 /// A value as it is written in a TOML file.
@@ -350,6 +372,17 @@ mod tests {
         ] {
             assert!(found.iter().any(|problem| problem.contains(key)), "{key} {found:#?}");
         }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let url = "mongodb://ann:se:c@ret@host:1/x";
+        let shown = flags(&[("mongodb.url", url)]).resolve().unwrap().to_toml();
+        assert!(shown.contains("\"mongodb://ann:***@host:1/x\"") && !shown.contains("ret"), "{shown}");
+        let found = problems(flags(&[("mongodb.url", "http://ann:secret@host"), ("mongodb.pool_size", "0")]));
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(!found.iter().any(|problem| problem.contains("secret")), "{found:#?}");
+        assert!(found.iter().any(|problem| problem.contains("mongodb://user:password@host")), "{found:#?}");
     }
 
     #[test]
