@@ -10,16 +10,14 @@ use enfilade_core::authority::ConnectionConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::archive::{self, ArchiveSink};
 use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
-use crate::follow::Following;
 use crate::health::{self, Component, Health, Phase, Watched};
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
 use crate::rooms::{Directory, Rooms};
 use crate::session::{self, Session, Sessions};
-use crate::store::{EmbeddedStore, Options as StoreOptions, SharedStore};
+use crate::store::{EmbeddedStore, Options as StoreOptions, RedisOptions, RedisStore, SharedStore};
 use crate::transfer::Place;
 
 /// Why the server did not start, or did not stop as it should. The message says what to do.
@@ -41,10 +39,10 @@ pub struct Settings {
     pub net: NetConfig,
     /// What connections are told and allowed.
     pub connection: ConnectionConfig,
-    /// Bounds of the store.
+    /// Bounds of the embedded store, and who follows whatever store there is.
     pub store: StoreOptions,
-    /// Where rooms are kept for good.
-    pub archive: archive::Settings,
+    /// The Redis that is the store; without it the embedded one is.
+    pub redis: Option<RedisOptions>,
     /// Whether somebody without an account gets a token.
     pub guests: bool,
     /// How long such a token is good.
@@ -73,16 +71,11 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     });
     // What the server rests on opens first, and sockets last: whoever gets in is served. It closes the other way round.
     let begun = Instant::now();
-    let embedded = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
+    let store = open_store(&settings, folder).await?;
     let meter = health.meter(Component::Store);
-    let watched = Arc::new(Watched::new(embedded.clone(), meter.clone()));
+    let watched = Arc::new(Watched::new(store, meter.clone()));
     let store: SharedStore = watched.clone();
     started("store", begun);
-    let begun = Instant::now();
-    let past = archive::open(&settings.archive.kind, Some(embedded)).await?;
-    if past.is_some() {
-        started("archive", begun);
-    }
 
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
@@ -112,20 +105,6 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         Some(sessions) => sessions.rooms,
         None => return Err("no shard was started".into()),
     };
-    let mut archiving = None;
-    if let Some(past) = past {
-        rooms.remember(past.clone());
-        let sink = ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep);
-        let following = Following::start(store.clone(), Arc::new(sink), node.clone());
-        // An embedded archive does as its store does.
-        let probing = past.archive().is_apart().then(|| {
-            let meter = health.meter(Component::Archive);
-            tokio::spawn(async move {
-                health::probe(meter.clone(), || archive::ask(past.archive(), &meter)).await;
-            })
-        });
-        archiving = Some((following, probing));
-    }
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
     let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
@@ -171,17 +150,12 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     // What is under way becomes durable and is answered, then sockets close, then what all of that rested on.
     beats.abort();
     told.abort();
-    rooms.stop(drain / 8).await;
+    rooms.stop(drain / 4).await;
     stopped("rooms", "what was under way is durable and answered");
     net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
     stopped("sockets", "all are closed");
     hints.abort();
     probes.abort();
-    if let Some((following, probing)) = archiving {
-        following.stop(drain / 8).await;
-        probing.inspect(|probing| probing.abort());
-        stopped("archive", "what was written is archived, as far as there was time");
-    }
     store.close().await?;
     stopped("store", "it is closed");
     tracing::info!("stopped");
@@ -194,8 +168,18 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
 /// The data folder or the store can't be opened, or another process uses them.
 pub async fn open_place(settings: &Settings) -> Result<Place, Failure> {
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
-    let store = EmbeddedStore::open(folder, &settings.store)?;
-    Ok(Place { store: Arc::new(store), past: None })
+    Ok(Place { store: open_store(settings, folder).await?, past: None })
+}
+
+/// Opens the store that the configuration names.
+async fn open_store(settings: &Settings, folder: Arc<DataFolder>) -> Result<SharedStore, Failure> {
+    Ok(match &settings.redis {
+        None => Arc::new(EmbeddedStore::open(folder, &settings.store)?),
+        Some(redis) => {
+            let followers = settings.store.followers.clone();
+            Arc::new(RedisStore::open(RedisOptions { followers, ..redis.clone() }).await?)
+        }
+    })
 }
 
 /// Says in the log that a part of the server has started.

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::net::NetConfig;
 use crate::{serve, store};
 
-mod archive;
+mod redis;
 mod sources;
 
-pub use archive::{Archive, ArchiveKind, Mongodb};
+pub use redis::Redis;
 pub(crate) use sources::FILE_VARIABLE;
 pub use sources::{Problem, Resolved, Sources};
 
@@ -46,12 +46,10 @@ pub struct Config {
     pub bandwidth: Bandwidth,
     /// How long the server waits.
     pub timeouts: Timeouts,
-    /// The embedded store.
+    /// Where rooms are kept.
     pub store: Store,
-    /// Where rooms are kept for good.
-    pub archive: Archive,
-    /// MongoDB, where the archive is one.
-    pub mongodb: Mongodb,
+    /// The Redis of a store of many nodes.
+    pub redis: Redis,
     /// Pages of other sites.
     pub cors: Cors,
 }
@@ -145,10 +143,22 @@ pub struct Timeouts {
     pub drain_ms: u64,
 }
 
-/// The embedded store.
+/// Which store there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// One file of the data folder, for one server.
+    Embedded,
+    /// Redis, for as many servers as there are.
+    Redis,
+}
+
+/// Where rooms are kept; what follows `kind` is about the embedded store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
+    /// Which store.
+    pub kind: StoreKind,
     /// Requests that may wait to be written.
     pub queue_requests: usize,
     /// Bytes that may wait to be written.
@@ -203,13 +213,13 @@ impl Default for Config {
                 drain_ms: 10_000,
             },
             store: Store {
+                kind: StoreKind::Embedded,
                 queue_requests: store.queue_requests,
                 queue_bytes: store.queue_bytes,
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
             },
-            archive: Archive::default(),
-            mongodb: Mongodb::default(),
+            redis: Redis::default(),
             cors: Cors { origins: Vec::new() },
         }
     }
@@ -229,12 +239,6 @@ impl Config {
     /// The file of the signing key, where one is named.
     pub fn signing_key(&self) -> Option<PathBuf> {
         (!self.signing_key.as_os_str().is_empty()).then(|| self.signing_key.clone())
-    }
-
-    /// Who follows the logs.
-    fn followers(&self) -> Vec<store::Follower> {
-        let archive = (self.archive.kind != ArchiveKind::None).then_some(store::Follower::Archive);
-        archive.into_iter().collect()
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.
@@ -278,7 +282,7 @@ impl Config {
         range("store.queue_requests", self.store.queue_requests as u64, 1, 1_000_000);
         range("store.queue_bytes", self.store.queue_bytes as u64, 1 << 20, 1 << 33);
         range("store.cache_bytes", self.store.cache_bytes as u64, 1 << 20, 1 << 40);
-        faults.extend(self.archive.faults(&self.mongodb));
+        faults.extend(self.redis.faults());
         if self.data_dir.as_os_str().is_empty() {
             faults.push(("data_dir", "it must name a folder".into()));
         }
@@ -330,9 +334,9 @@ impl From<&Config> for serve::Settings {
                 queue_bytes: store.queue_bytes,
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
-                followers: config.followers(),
+                followers: Vec::new(),
             },
-            archive: config.archive.settings(&config.mongodb),
+            redis: (store.kind == StoreKind::Redis).then(|| (&config.redis).into()),
             guests: config.guests.allowed,
             guest_lifetime: config.guest_lifetime(),
             cors_origins: config.cors.origins.clone(),

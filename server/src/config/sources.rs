@@ -16,10 +16,10 @@ const DEFAULT_FILE: &str = "enfilade.toml";
 const PREFIX: &str = "ENFILADE_";
 /// Names the file; not a setting itself.
 pub(crate) const FILE_VARIABLE: &str = "ENFILADE_CONFIG";
+/// What other programs call an address, and our key for it.
+const COMMON_VARIABLES: [(&str, &str); 1] = [("REDIS_URL", "redis.url")];
 /// Names that are this much alike are probably meant to be the same.
 const ALIKE: f64 = 0.7;
-/// Stands for a password.
-const MASK: &str = "***";
 
 /// What was said about the configuration, apart from the defaults.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +89,12 @@ impl Sources {
             problems.push(problem);
             Vec::new()
         });
+        for (name, value) in &self.environment {
+            // Our own names come later, and outweigh these.
+            if let Some((_, key)) = COMMON_VARIABLES.iter().find(|(common, _)| common == name) {
+                said.push(((*key).to_owned(), Setting { value: value.clone().into(), source: name.clone() }));
+            }
+        }
         for (name, value) in self.environment {
             if let Some(key) = name.strip_prefix(PREFIX).filter(|_| name != FILE_VARIABLE) {
                 let key = key.to_lowercase().replace("__", ".");
@@ -190,8 +196,8 @@ fn check(key: &str, setting: &Setting, known: &BTreeMap<String, Setting>) -> Res
         };
     }
     let wrong = |error: Box<figment::Error>| {
-        let is = known.get(key).map(|setting| toml_value(&setting.value)).unwrap_or_default();
-        format!("{key} can't be {}: {}; write it like {is}", toml_value(&setting.value), error.kind)
+        let is = known.get(key).map(|setting| shown(key, &setting.value)).unwrap_or_default();
+        format!("{key} can't be {}: {}; write it like {is}", shown(key, &setting.value), error.kind)
     };
     extract([(key, &setting.value)]).map(drop).map_err(wrong)
 }
@@ -222,25 +228,30 @@ fn nearest<'a>(key: &str, known: &'a BTreeMap<String, Setting>) -> Option<&'a st
     best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, key)| key.as_str())
 }
 
-/// A value as it may be shown: without the password that an address may hold.
+/// A value as people may see it: passwords are left out.
 fn shown(key: &str, value: &Value) -> String {
-    match value.as_str() {
-        Some(url) if key.ends_with("url") => toml_value(&Value::from(without_password(url))),
-        _ => toml_value(value),
+    let Some(text) = value.as_str() else { return toml_value(value) };
+    if key.ends_with("password") && !text.is_empty() {
+        return toml_value(&Value::from(HIDDEN));
+    }
+    let masked: Vec<String> = text.split(',').map(masked).collect();
+    toml_value(&Value::from(masked.join(",")))
+}
+
+/// An address without its password.
+fn masked(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{scheme}://{user}:{HIDDEN}@{host}")
+        }
+        None => address.to_owned(),
     }
 }
 
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return MASK.into() };
-    // Passwords may hold any character where they are not escaped: up to the last `@` nothing is shown but the user.
-    match rest.rsplit_once('@') {
-        Some((login, host)) => {
-            let user = login.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}:{MASK}@{host}")
-        }
-        None => url.into(),
-    }
-}
+/// Stands for a password.
+const HIDDEN: &str = "***";
 
 /// A value as it is written in a TOML file.
 fn toml_value(value: &Value) -> String {
@@ -375,17 +386,6 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_not_shown() {
-        let url = "mongodb://ann:se:c@ret@host:1/x";
-        let shown = flags(&[("mongodb.url", url)]).resolve().unwrap().to_toml();
-        assert!(shown.contains("\"mongodb://ann:***@host:1/x\"") && !shown.contains("ret"), "{shown}");
-        let found = problems(flags(&[("mongodb.url", "http://ann:secret@host"), ("mongodb.pool_size", "0")]));
-        assert_eq!(found.len(), 2, "{found:#?}");
-        assert!(!found.iter().any(|problem| problem.contains("secret")), "{found:#?}");
-        assert!(found.iter().any(|problem| problem.contains("mongodb://user:password@host")), "{found:#?}");
-    }
-
-    #[test]
     fn a_file_that_is_named_must_be_there_and_be_toml() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("server.toml");
@@ -394,6 +394,29 @@ mod tests {
         fs::write(&file, "listen = = 3").unwrap();
         let found = problems(Sources { file: Some(file), ..Sources::default() });
         assert!(found[0].contains("server.toml") && found[0].contains("line 1"), "{found:?}");
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let said = flags(&[
+            ("redis.url", "rediss://ann:secret@a:1/0,redis://:secret@b:2,redis://c:3"),
+            ("redis.sentinel_password", "secret"),
+            ("redis.mode", "cluster"),
+        ]);
+        let printed = said.resolve().unwrap().to_toml();
+        assert!(!printed.contains("secret\"") && !printed.contains(":secret"), "{printed}");
+        assert!(printed.contains("rediss://ann:***@a:1/0,redis://:***@b:2,redis://c:3"), "{printed}");
+        let found = problems(flags(&[("redis.url", "http://ann:secret@a")]));
+        assert!(found[0].contains("http://ann:***@a"), "{found:?}");
+    }
+
+    #[test]
+    fn the_common_name_of_an_address_is_known_and_ours_outweighs_it() {
+        let common = ("REDIS_URL", "redis://common:1");
+        let config = environment(&[common]).resolve().unwrap().config;
+        assert_eq!(config.redis.url, "redis://common:1");
+        let both = environment(&[("ENFILADE_REDIS__URL", "redis://ours:1"), common]);
+        assert_eq!(both.resolve().unwrap().config.redis.url, "redis://ours:1");
     }
 
     #[test]

@@ -14,9 +14,9 @@ fn room() -> RoomId {
 struct Fixture;
 
 impl contract::Fixture for Fixture {
-    async fn new() -> (SharedStore, Fixture) {
+    async fn new() -> Option<(SharedStore, Fixture)> {
         let store = Arc::new(MemoryStore::followed_by(&crate::store::Follower::ALL));
-        (Arc::new(Watched::new(store, Health::new().meter(Component::Store))), Fixture)
+        Some((Arc::new(Watched::new(store, Health::new().meter(Component::Store))), Fixture))
     }
 }
 

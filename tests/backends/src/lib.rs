@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 mod kafka;
 mod mongo;
+pub mod redis;
 
 pub use kafka::Kafka;
 pub use mongo::Mongo;

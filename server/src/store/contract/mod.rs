@@ -16,8 +16,8 @@ use super::{
 
 /// Makes empty stores of one kind.
 pub(crate) trait Fixture: Sized {
-    /// An empty store, and what must live as long as it.
-    fn new() -> impl Future<Output = (SharedStore, Self)>;
+    /// An empty store, and what must live as long as it; `None` where this machine lacks what it needs.
+    fn new() -> impl Future<Output = Option<(SharedStore, Self)>>;
 }
 
 macro_rules! contract {
@@ -74,8 +74,9 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let (store, _fixture) = <$fixture as crate::store::contract::Fixture>::new().await;
-                    crate::store::contract::cases::$case(store).await;
+                    if let Some((store, _fixture)) = <$fixture as crate::store::contract::Fixture>::new().await {
+                        crate::store::contract::cases::$case(store).await;
+                    }
                 }
             )*
         }

@@ -22,10 +22,10 @@ struct OnDisk {
 }
 
 impl Fixture for OnDisk {
-    async fn new() -> (SharedStore, OnDisk) {
+    async fn new() -> Option<(SharedStore, OnDisk)> {
         let folder = tempfile::tempdir().unwrap();
         let options = Options { followers: Follower::ALL.to_vec(), ..Options::default() };
-        (Arc::new(open_with(folder.path(), &options).unwrap()), OnDisk { _folder: folder })
+        Some((Arc::new(open_with(folder.path(), &options).unwrap()), OnDisk { _folder: folder }))
     }
 }
 
