@@ -4,11 +4,15 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::store::{Result, StoreError};
 
 /// Held by the process that uses the folder; holds its process id, for the message to others.
 const LOCK_FILE: &str = "lock";
+
+/// A process that has just been started by the one before holds its files for a moment, until it is another program.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The folder in which the server keeps its store and its signing key, locked for as long as this lives.
 #[derive(Debug)]
@@ -28,10 +32,16 @@ impl DataFolder {
         let failed = |error| io_error(&error, &path);
         let mut lock =
             private_file().create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(locked(&path, &mut lock)),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(PATIENCE / 10)
+                }
+                Err(TryLockError::WouldBlock) => return Err(locked(&path, &mut lock)),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
         // On a full disk the number can't be written; the lock holds all the same.
         let _ = lock.set_len(0).and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));

@@ -10,8 +10,10 @@ use enfilade_core::authority::ConnectionConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::archive::{self, ArchiveSink};
 use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
+use crate::follow::Following;
 use crate::health::{self, Component, Health, Phase, Watched};
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub connection: ConnectionConfig,
     /// Bounds of the embedded store, and who follows whatever store there is.
     pub store: StoreOptions,
+    /// Where rooms are kept for good.
+    pub archive: archive::Settings,
     /// The Redis that is the store; without it the embedded one is.
     pub redis: Option<RedisOptions>,
     /// Whether somebody without an account gets a token.
@@ -71,11 +75,16 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     });
     // What the server rests on opens first, and sockets last: whoever gets in is served. It closes the other way round.
     let begun = Instant::now();
-    let store = open_store(&settings, folder).await?;
+    let (store, embedded) = open_store(&settings, folder).await?;
     let meter = health.meter(Component::Store);
     let watched = Arc::new(Watched::new(store, meter.clone()));
     let store: SharedStore = watched.clone();
     started("store", begun);
+    let begun = Instant::now();
+    let past = archive::open(&settings.archive.kind, embedded).await?;
+    if past.is_some() {
+        started("archive", begun);
+    }
 
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
@@ -105,6 +114,20 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         Some(sessions) => sessions.rooms,
         None => return Err("no shard was started".into()),
     };
+    let mut archiving = None;
+    if let Some(past) = past {
+        rooms.remember(past.clone());
+        let sink = ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep);
+        let following = Following::start(store.clone(), Arc::new(sink), node.clone());
+        // An embedded archive does as its store does.
+        let probing = past.archive().is_apart().then(|| {
+            let meter = health.meter(Component::Archive);
+            tokio::spawn(async move {
+                health::probe(meter.clone(), || archive::ask(past.archive(), &meter)).await;
+            })
+        });
+        archiving = Some((following, probing));
+    }
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
     let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
@@ -150,12 +173,17 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     // What is under way becomes durable and is answered, then sockets close, then what all of that rested on.
     beats.abort();
     told.abort();
-    rooms.stop(drain / 4).await;
+    rooms.stop(drain / 8).await;
     stopped("rooms", "what was under way is durable and answered");
     net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
     stopped("sockets", "all are closed");
     hints.abort();
     probes.abort();
+    if let Some((following, probing)) = archiving {
+        following.stop(drain / 8).await;
+        probing.inspect(|probing| probing.abort());
+        stopped("archive", "what was written is archived, as far as there was time");
+    }
     store.close().await?;
     stopped("store", "it is closed");
     tracing::info!("stopped");
@@ -168,18 +196,22 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
 /// The data folder or the store can't be opened, or another process uses them.
 pub async fn open_place(settings: &Settings) -> Result<Place, Failure> {
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
-    Ok(Place { store: open_store(settings, folder).await?, past: None })
+    let (store, _) = open_store(settings, folder).await?;
+    Ok(Place { store, past: None })
 }
 
-/// Opens the store that the configuration names.
-async fn open_store(settings: &Settings, folder: Arc<DataFolder>) -> Result<SharedStore, Failure> {
-    Ok(match &settings.redis {
-        None => Arc::new(EmbeddedStore::open(folder, &settings.store)?),
-        Some(redis) => {
-            let followers = settings.store.followers.clone();
-            Arc::new(RedisStore::open(RedisOptions { followers, ..redis.clone() }).await?)
-        }
-    })
+/// Opens the store that the configuration names; the embedded one also by its own name, for it can hold the archive.
+async fn open_store(
+    settings: &Settings,
+    folder: Arc<DataFolder>,
+) -> Result<(SharedStore, Option<Arc<EmbeddedStore>>), Failure> {
+    let Some(redis) = &settings.redis else {
+        let embedded = Arc::new(EmbeddedStore::open(folder, &settings.store)?);
+        return Ok((embedded.clone(), Some(embedded)));
+    };
+    let followers = settings.store.followers.clone();
+    let store = RedisStore::open(RedisOptions { followers, ..redis.clone() }).await?;
+    Ok((Arc::new(store), None))
 }
 
 /// Says in the log that a part of the server has started.

@@ -327,6 +327,10 @@ impl Archive for EmbeddedArchive {
         .boxed()
     }
 
+    fn is_apart(&self) -> bool {
+        false
+    }
+
     fn ping(&self) -> BoxFuture<'_, Result<()>> {
         self.read(|_| Ok(())).boxed()
     }

@@ -61,17 +61,27 @@ impl History {
             return Ok(known.clone());
         }
         let mut logs = vec![Log { epoch, after: 0, until: u64::MAX }];
-        let mut newest = epoch;
+        let mut origin = self.archive.origin(room, epoch).await?;
+        let mut is_final = true;
+        if origin.is_none() {
+            // A log of which nothing is archived yet; what is archived of the room came before it.
+            let known = self.archive.room(room).await?.map(|document| document.position());
+            is_final = known.is_some_and(|known| known.epoch == epoch);
+            origin = known.filter(|known| known.epoch != epoch);
+        }
         while logs.len() < LOGS
-            && let Some(origin) = self.archive.origin(room, newest).await?
+            && let Some(from) = origin
         {
             if let Some(log) = logs.last_mut() {
-                log.after = origin.seq.min(log.until);
+                log.after = from.seq.min(log.until);
             }
-            logs.push(Log { epoch: origin.epoch, after: 0, until: origin.seq });
-            newest = origin.epoch;
+            logs.push(Log { epoch: from.epoch, after: 0, until: from.seq });
+            origin = self.archive.origin(room, from.epoch).await?;
         }
         let logs: Logs = logs.into();
+        if !is_final {
+            return Ok(logs);
+        }
         let mut known = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.clear();
@@ -80,10 +90,14 @@ impl History {
         Ok(logs)
     }
 
-    #[allow(dead_code)]
     /// Whether the log of `epoch` goes on, itself or by others, where the log of `older` ended.
     pub(super) async fn descends(&self, room: &RoomId, epoch: u64, older: u64) -> Result<bool> {
         Ok(self.logs(room, epoch).await?.iter().skip(1).any(|log| log.epoch == older))
+    }
+
+    /// Whether a position lies in the past of the log of this epoch, or in itself.
+    pub(super) async fn is_of(&self, room: &RoomId, epoch: u64, at: Position) -> Result<bool> {
+        Ok(self.logs(room, epoch).await?.iter().any(|log| log.epoch == at.epoch && at.seq <= log.until))
     }
 
     /// In which log an entry lies, of a room whose log is the one of this epoch now.
@@ -134,7 +148,6 @@ impl History {
         Ok(None)
     }
 
-    #[allow(dead_code)]
     /// The message at a position as the archive knows it, and in which log it lies; `None` where there is none.
     pub(super) async fn message(
         &self,

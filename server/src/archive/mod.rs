@@ -19,15 +19,21 @@ mod documents;
 mod embedded;
 mod history;
 mod mongo;
-//mod reopen;
-//mod sink;
+mod reopen;
+mod sink;
+mod start;
+#[cfg(test)]
+mod tests;
+mod trim;
 
 pub use documents::{RoomDocument, RoomSettings, Setting, UserDocument};
 pub use embedded::EmbeddedArchive;
 pub use history::{History, stretch};
 pub use mongo::{MongoArchive, MongoOptions};
-//pub use reopen::reopen;
-//pub use sink::{ArchiveSink, Keep};
+pub use reopen::{load, recall, reopen};
+pub use sink::ArchiveSink;
+pub use start::{Kind, Settings, ask, open};
+pub use trim::Keep;
 
 /// An archive of rooms. One instance serves all rooms of a process; clone the `Arc`.
 ///
@@ -115,6 +121,11 @@ pub trait Archive: Send + Sync + 'static {
         status: &'a str,
         settings: &'a [Setting],
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// Whether it outlives the store, so that it may know rooms which the store has lost.
+    fn is_apart(&self) -> bool {
+        true
+    }
 
     /// Whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<()>>;

@@ -31,6 +31,8 @@ const DUPLICATE_KEY: i32 = 11_000;
 const REFUSED: [i32; 3] = [13, 18, 8_000];
 /// A document takes 16 MiB; this leaves room for the names of its fields.
 const SNAPSHOT_BYTES: usize = 15 * 1024 * 1024;
+/// How often the driver looks whether a server is there: what comes back is used within this.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Logs in which one operation can lie: those that a room had one after the other.
 const FOUND: i64 = 16;
 
@@ -125,6 +127,7 @@ impl MongoArchive {
         client.max_pool_size = Some(options.pool_size);
         client.connect_timeout = Some(options.timeout);
         client.server_selection_timeout = Some(options.timeout);
+        client.heartbeat_freq = Some(HEARTBEAT);
         client.write_concern = Some(WriteConcern::majority());
         client.read_concern = Some(ReadConcern::majority());
         let client = Client::with_options(client).map_err(explain)?;

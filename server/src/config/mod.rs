@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::net::NetConfig;
 use crate::{serve, store};
 
+mod archive;
 mod redis;
 mod sources;
 
+pub use archive::{Archive, ArchiveKind, Mongodb};
 pub use redis::Redis;
 pub(crate) use sources::FILE_VARIABLE;
 pub use sources::{Problem, Resolved, Sources};
@@ -48,6 +50,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Where rooms are kept.
     pub store: Store,
+    /// Where rooms are kept for good.
+    pub archive: Archive,
+    /// MongoDB, where the archive is one.
+    pub mongodb: Mongodb,
     /// The Redis of a store of many nodes.
     pub redis: Redis,
     /// Pages of other sites.
@@ -219,6 +225,8 @@ impl Default for Config {
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
             },
+            archive: Archive::default(),
+            mongodb: Mongodb::default(),
             redis: Redis::default(),
             cors: Cors { origins: Vec::new() },
         }
@@ -239,6 +247,12 @@ impl Config {
     /// The file of the signing key, where one is named.
     pub fn signing_key(&self) -> Option<PathBuf> {
         (!self.signing_key.as_os_str().is_empty()).then(|| self.signing_key.clone())
+    }
+
+    /// Who follows the logs.
+    fn followers(&self) -> Vec<store::Follower> {
+        let archive = (self.archive.kind != ArchiveKind::None).then_some(store::Follower::Archive);
+        archive.into_iter().collect()
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.
@@ -282,6 +296,7 @@ impl Config {
         range("store.queue_requests", self.store.queue_requests as u64, 1, 1_000_000);
         range("store.queue_bytes", self.store.queue_bytes as u64, 1 << 20, 1 << 33);
         range("store.cache_bytes", self.store.cache_bytes as u64, 1 << 20, 1 << 40);
+        faults.extend(self.archive.faults(&self.mongodb));
         faults.extend(self.redis.faults());
         if self.data_dir.as_os_str().is_empty() {
             faults.push(("data_dir", "it must name a folder".into()));
@@ -334,8 +349,9 @@ impl From<&Config> for serve::Settings {
                 queue_bytes: store.queue_bytes,
                 cache_bytes: store.cache_bytes,
                 reserve_bytes: store.reserve_bytes,
-                followers: Vec::new(),
+                followers: config.followers(),
             },
+            archive: config.archive.settings(&config.mongodb),
             redis: (store.kind == StoreKind::Redis).then(|| (&config.redis).into()),
             guests: config.guests.allowed,
             guest_lifetime: config.guest_lifetime(),

@@ -20,6 +20,8 @@ pub(crate) const FILE_VARIABLE: &str = "ENFILADE_CONFIG";
 const COMMON_VARIABLES: [(&str, &str); 1] = [("REDIS_URL", "redis.url")];
 /// Names that are this much alike are probably meant to be the same.
 const ALIKE: f64 = 0.7;
+/// Stands for a password.
+const MASK: &str = "***";
 
 /// What was said about the configuration, apart from the defaults.
 #[derive(Clone, Debug, Default)]
@@ -228,30 +230,29 @@ fn nearest<'a>(key: &str, known: &'a BTreeMap<String, Setting>) -> Option<&'a st
     best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, key)| key.as_str())
 }
 
-/// A value as people may see it: passwords are left out.
+/// A value as it may be shown: without passwords, be they values of their own or within addresses.
 fn shown(key: &str, value: &Value) -> String {
-    let Some(text) = value.as_str() else { return toml_value(value) };
-    if key.ends_with("password") && !text.is_empty() {
-        return toml_value(&Value::from(HIDDEN));
-    }
-    let masked: Vec<String> = text.split(',').map(masked).collect();
-    toml_value(&Value::from(masked.join(",")))
-}
-
-/// An address without its password.
-fn masked(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    match rest.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or(user, |(user, _)| user);
-            format!("{scheme}://{user}:{HIDDEN}@{host}")
+    match value.as_str() {
+        Some(text) if key.ends_with("password") && !text.is_empty() => toml_value(&Value::from(MASK)),
+        Some(urls) if key.ends_with("url") => {
+            let urls: Vec<String> = urls.split(',').map(without_password).collect();
+            toml_value(&Value::from(urls.join(",")))
         }
-        None => address.to_owned(),
+        _ => toml_value(value),
     }
 }
 
-/// Stands for a password.
-const HIDDEN: &str = "***";
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.into() };
+    // Passwords may hold any character where they are not escaped: up to the last `@` nothing is shown but the user.
+    match rest.rsplit_once('@') {
+        Some((login, host)) => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:{MASK}@{host}")
+        }
+        None => url.into(),
+    }
+}
 
 /// A value as it is written in a TOML file.
 fn toml_value(value: &Value) -> String {
@@ -383,6 +384,17 @@ mod tests {
         ] {
             assert!(found.iter().any(|problem| problem.contains(key)), "{key} {found:#?}");
         }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let url = "mongodb://ann:se:c@ret@host:1/x";
+        let shown = flags(&[("mongodb.url", url)]).resolve().unwrap().to_toml();
+        assert!(shown.contains("\"mongodb://ann:***@host:1/x\"") && !shown.contains("ret"), "{shown}");
+        let found = problems(flags(&[("mongodb.url", "http://ann:secret@host"), ("mongodb.pool_size", "0")]));
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(!found.iter().any(|problem| problem.contains("secret")), "{found:#?}");
+        assert!(found.iter().any(|problem| problem.contains("mongodb://user:password@host")), "{found:#?}");
     }
 
     #[test]

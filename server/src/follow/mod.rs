@@ -229,15 +229,8 @@ impl Follow {
             }
         }
         metrics::gauge!("enfilade_follower_rooms_waiting", "follower" => self.name()).set(waiting as f64);
-        metrics::gauge!("enfilade_follower_up", "follower" => self.name()).set(1.0);
-        self.tell.send_if_modified(|standing| {
-            if let Some((_, since)) = &standing.down {
-                let seconds = since.elapsed().unwrap_or_default().as_secs_f32();
-                tracing::info!(follower = self.sink.follower().name(), seconds, "following goes on");
-            }
-            let now = Standing { down: None, waiting };
-            std::mem::replace(standing, now.clone()) != now
-        });
+        self.up();
+        self.tell.send_if_modified(|standing| std::mem::replace(&mut standing.waiting, waiting) != waiting);
         Round::Done
     }
 
@@ -290,6 +283,7 @@ impl Follow {
     async fn advance(&mut self, batch: &Batch) -> Result<()> {
         let follower = self.sink.follower();
         self.put_off.remove(&batch.room);
+        self.up();
         // Where the log was started anew in the meantime, the next reading finds out.
         if self.store.set_cursor(&batch.room, follower, batch.last()).await? {
             self.sink.advanced(batch).await;
@@ -324,6 +318,16 @@ impl Follow {
         if self.put_off.len() < REMEMBERED || before.is_some() {
             self.put_off.insert(room.clone(), (patience, Instant::now() + patience));
         }
+    }
+
+    fn up(&self) {
+        metrics::gauge!("enfilade_follower_up", "follower" => self.name()).set(1.0);
+        self.tell.send_if_modified(|standing| {
+            let Some((_, since)) = standing.down.take() else { return false };
+            let seconds = since.elapsed().unwrap_or_default().as_secs_f32();
+            tracing::info!(follower = self.name(), seconds, "following goes on");
+            true
+        });
     }
 
     fn down(&self, error: &StoreError) -> Round {

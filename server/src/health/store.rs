@@ -141,6 +141,16 @@ impl RoomStore for Watched {
         self.watched(("trim", Kind::Reads), self.store.trim(room, before))
     }
 
+    fn forget_amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        epoch: u64,
+        rows: Vec<(u64, Bytes)>,
+    ) -> BoxFuture<'a, Result<()>> {
+        let forget = self.store.forget_amended(room, epoch, rows);
+        self.watched(("forget_amended", Kind::Reads), forget)
+    }
+
     fn watch(&self) -> broadcast::Receiver<Hint> {
         self.store.watch()
     }

@@ -16,15 +16,16 @@ use enfilade_core::{Code, Millis, Position, RoomId, Tier, limits, v1};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::calls::Calls;
+use super::directory::row;
 use super::encode::{channel, encode_frame, encode_shared, lane, socket};
 use super::shown::{self, Shown};
 use super::supervise::Clients;
 use super::{CALLERS, IDLE, Refused, RoomCost, RoomMessage, Rooms};
+use crate::archive;
 use crate::auth::now;
 use crate::net::{self, Frames};
 use crate::readable::live::Connections;
@@ -291,6 +292,7 @@ impl RoomTask {
     fn ask_store(&mut self, effect: Effect) {
         let (store, room) = (self.rooms.shared.store.clone(), self.room.clone());
         let node = self.rooms.shared.node.clone();
+        let past = self.rooms.shared.past.get().cloned();
         let answer: BoxFuture<'static, Answer> = match effect {
             Effect::Load => Box::pin(async move {
                 let keys = async {
@@ -299,7 +301,7 @@ impl RoomTask {
                         None => None,
                     }
                 };
-                let (loaded, shown) = tokio::join!(store.load(&room), keys);
+                let (loaded, shown) = tokio::join!(archive::load(&*store, past.as_deref(), &room), keys);
                 Answer::Loaded(loaded, shown)
             }),
             Effect::Claim { epoch } => {
@@ -313,13 +315,7 @@ impl RoomTask {
                 Box::pin(async move {
                     let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
                     let batch = batch.into_iter().map(Bytes::from).collect();
-                    // Inboxes are in nobody's list.
-                    let row = match room.inbox_owner() {
-                        Some(_) => Bytes::new(),
-                        None => v1::RoomSummary { user_count: 0, users: Vec::new(), ..(*summary).clone() }
-                            .encode_to_vec()
-                            .into(),
-                    };
+                    let row = row(&room, &summary);
                     let append = Append { amended, keys, ..Append::new(expected, batch, row) };
                     Answer::Appended(store.append(&room, append).await, summary)
                 })
@@ -331,16 +327,11 @@ impl RoomTask {
             Effect::ReadHistory { reader, from_seq } => {
                 let from = Position { seq: from_seq, ..self.authority.state().position() };
                 Box::pin(async move {
-                    let limit = reader.before_seq.saturating_sub(from_seq) as usize;
-                    // What was amended in between says so itself.
-                    let stretch = async {
-                        let page = store.read(&room, from, limit, store::Limits::PAGE_BYTES).await?;
-                        let amended = store.amended(&room, from, reader.before_seq).await?;
-                        let entries = page.entries.into_iter().map(|(_, bytes)| Vec::from(bytes));
-                        let amended = amended.into_iter().map(|(_, bytes)| Vec::from(bytes));
-                        Ok(Stretch { entries: entries.collect(), amended: amended.collect() })
-                    };
-                    let stretch = stretch.await;
+                    let stretch =
+                        archive::stretch(&*store, past.as_deref(), &room, from, reader.before_seq).await;
+                    if let Err(error) = &stretch {
+                        tracing::error!(%room, %error, "history was not read");
+                    }
                     Answer::History(reader, stretch)
                 })
             }

@@ -37,6 +37,16 @@ struct Row {
     summary: v1::RoomSummary,
 }
 
+/// A room's row as stores keep it. Inboxes are in nobody's list.
+pub(crate) fn row(room: &RoomId, summary: &v1::RoomSummary) -> Bytes {
+    match room.inbox_owner() {
+        Some(_) => Bytes::new(),
+        None => {
+            v1::RoomSummary { user_count: 0, users: Vec::new(), ..summary.clone() }.encode_to_vec().into()
+        }
+    }
+}
+
 /// Rows that are read from the store at a time.
 const PAGE: usize = 1_000;
 

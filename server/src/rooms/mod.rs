@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use enfilade_core::authority::{ConnId, Reply, RoomRequest, Standing};
@@ -14,6 +14,7 @@ use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, Position, RoomId, Tier, v1};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::archive::History;
 use crate::net::{self, Fanout};
 use crate::readable::live::Connections;
 use crate::store::SharedStore;
@@ -30,6 +31,7 @@ mod supervise;
 pub(crate) mod tests;
 
 pub use directory::Directory;
+pub(crate) use directory::row;
 pub use encode::{channel, encode_frame};
 
 /// Messages that wait for a room's task. A room that falls so far behind tells its senders that it is overloaded.
@@ -98,6 +100,8 @@ pub struct Rooms {
 
 struct Shared {
     store: SharedStore,
+    /// What the store no longer has.
+    past: OnceLock<Arc<History>>,
     fanout: Fanout,
     directory: Directory,
     /// Where somebody may look into the store: who is connected here.
@@ -139,6 +143,7 @@ impl Rooms {
         }
         let shared = Shared {
             store,
+            past: OnceLock::new(),
             fanout,
             directory,
             connections,
@@ -152,6 +157,11 @@ impl Rooms {
             runtime,
         };
         Rooms { shared: Arc::new(shared) }
+    }
+
+    /// Gives the rooms a past beyond what the store has. To be called before the first of them is live.
+    pub fn remember(&self, past: Arc<History>) {
+        let _ = self.shared.past.set(past);
     }
 
     /// What a room list shows.

@@ -267,9 +267,22 @@ impl RoomStore for MemoryStore {
                 while log.oldest < end && log.entries.pop_front().is_some() {
                     log.oldest += 1;
                 }
-                log.amended = log.amended.split_off(&log.oldest);
             }
             Ok(log.oldest)
+        })
+    }
+
+    fn forget_amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        epoch: u64,
+        rows: Vec<(u64, Bytes)>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.with(|rooms| {
+            if let Some(log) = rooms.logs.get_mut(room).filter(|log| log.epoch == epoch) {
+                log.amended.retain(|seq, message| !rows.iter().any(|(of, row)| of == seq && row == message));
+            }
+            Ok(())
         })
     }
 

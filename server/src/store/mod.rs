@@ -106,12 +106,22 @@ pub trait RoomStore: Send + Sync + 'static {
         snapshot: Bytes,
     ) -> BoxFuture<'a, Result<bool>>;
 
-    /// Forgets entries before `before` with what was amended of them, oldest first, but none that the snapshot doesn't cover, so that a trimmed
-    /// room can always be loaded. Returns the oldest seq that is left, which is the head's plus 1 when none is.
+    /// Forgets entries before `before`, oldest first, but none that the snapshot doesn't cover, so that a trimmed room
+    /// can always be loaded. What has become of them stays until it is [forgotten](Self::forget_amended) too. Returns
+    /// the oldest seq that is left, which is the head's plus 1 when none is.
     ///
     /// One call forgets at most [`Limits::TRIM_ENTRIES`]; call again while it returns less than `before`. Does nothing
     /// where `before` is of another epoch, or the room is unknown (then it returns 0).
     fn trim<'a>(&'a self, room: &'a RoomId, before: Position) -> BoxFuture<'a, Result<u64>>;
+
+    /// Forgets what has become of entries, each by its seq and on condition that it is still this: what has become of
+    /// it since stays. Does nothing where the log is of another epoch.
+    fn forget_amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        epoch: u64,
+        rows: Vec<(u64, Bytes)>,
+    ) -> BoxFuture<'a, Result<()>>;
 
     /// Hints that logs have grown, through this process or another.
     ///

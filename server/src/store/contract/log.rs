@@ -117,11 +117,18 @@ pub(crate) async fn what_becomes_of_entries_is_stored_with_the_batch_that_says_s
     assert_eq!(amended(&store, &neighbour, 1, 100).await, []);
     let other = Position { epoch: EPOCH + 1, seq: 1 };
     assert_eq!(store.amended(&room, other, 100).await, Ok(vec![]));
-    // The entries are what they were; what is trimmed goes with what became of it.
+    // The entries are what they were; what became of them outlives them, for it may have happened just now.
     assert_eq!(load(&store, &room).await.entries, entries(1, 7));
     store.put_snapshot(&room, at(7), entry(0)).await.unwrap();
     assert_eq!(store.trim(&room, at(4)).await, Ok(4));
-    assert_eq!(amended(&store, &room, 1, 100).await, all[1..]);
+    assert_eq!(amended(&store, &room, 1, 100).await, all);
+    // It is forgotten where it is what the caller means.
+    let bytes = |seq: u64, text: &'static str| (seq, Bytes::from_static(text.as_bytes()));
+    store.forget_amended(&room, EPOCH + 1, vec![bytes(2, "two again")]).await.unwrap();
+    store.forget_amended(&room, EPOCH, vec![bytes(2, "two"), bytes(3, "three")]).await.unwrap();
+    assert_eq!(amended(&store, &room, 1, 100).await, all);
+    store.forget_amended(&room, EPOCH, vec![bytes(2, "two again"), bytes(6, "six")]).await.unwrap();
+    assert_eq!(amended(&store, &room, 1, 100).await, all[1..2]);
 }
 
 pub(crate) async fn an_append_that_loses_amends_nothing(store: SharedStore) {

@@ -274,6 +274,16 @@ impl RoomStore for EmbeddedStore {
         self.writer.submit(0, move |tables| tables.trim(&room, before)).boxed()
     }
 
+    fn forget_amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        epoch: u64,
+        rows: Vec<(u64, Bytes)>,
+    ) -> BoxFuture<'a, Result<()>> {
+        let room = room.clone();
+        self.writer.submit(0, move |tables| tables.forget_amended(&room, epoch, &rows)).boxed()
+    }
+
     fn watch(&self) -> broadcast::Receiver<Hint> {
         self.writer.hints()
     }

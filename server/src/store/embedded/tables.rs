@@ -309,6 +309,18 @@ impl<'t> Tables<'t> {
         Ok(true)
     }
 
+    pub(super) fn forget_amended(&mut self, room: &RoomId, epoch: u64, rows: &[(u64, Bytes)]) -> Result<()> {
+        for (seq, message) in rows {
+            let key = (room.as_str(), epoch, *seq);
+            let is_this = self.amended.get(key)?.is_some_and(|row| row.value() == message.as_ref());
+            if is_this {
+                self.amended.remove(key)?;
+                self.changed = true;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn append(
         &mut self,
         room: &RoomId,
@@ -380,7 +392,6 @@ impl<'t> Tables<'t> {
         }
         let (first, last) = ((room.as_str(), head.epoch, head.oldest), (room.as_str(), head.epoch, end));
         self.entries.retain_in(first..last, |_, _| false)?;
-        self.amended.retain_in(first..last, |_, _| false)?;
         self.heads.insert(room.as_str(), Head { oldest: end, ..head }.row())?;
         self.changed = true;
         Ok(end)

@@ -311,11 +311,20 @@ impl Inner {
 
     async fn trim(self: &Arc<Self>, room: &RoomId, before: Position) -> Result<u64> {
         let keys = self.keys(room);
-        let call = Call::on(vec![keys.head(), keys.log(), keys.amended()])
+        let call = Call::on(vec![keys.head(), keys.log()])
             .number(before.epoch)
             .number(before.seq)
             .number(Limits::TRIM_ENTRIES);
         self.on_log(room, &scripts::TRIM, &call).await?.number()
+    }
+
+    async fn forget_amended(&self, room: &RoomId, epoch: u64, rows: Vec<(u64, Bytes)>) -> Result<()> {
+        let keys = self.keys(room);
+        let mut call = Call::on(vec![keys.head(), keys.amended()]).number(epoch);
+        for (seq, message) in rows {
+            call = call.number(seq).bytes(message);
+        }
+        self.link.script(&scripts::FORGET_AMENDED, &call).await.map(drop)
     }
 
     async fn put_lease(&self, room: &RoomId, node: &str, note: Bytes, ttl: Duration) -> Result<()> {
@@ -494,6 +503,15 @@ impl RoomStore for RedisStore {
 
     fn trim<'a>(&'a self, room: &'a RoomId, before: Position) -> BoxFuture<'a, Result<u64>> {
         self.inner.trim(room, before).boxed()
+    }
+
+    fn forget_amended<'a>(
+        &'a self,
+        room: &'a RoomId,
+        epoch: u64,
+        rows: Vec<(u64, Bytes)>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.inner.forget_amended(room, epoch, rows).boxed()
     }
 
     fn watch(&self) -> broadcast::Receiver<Hint> {

@@ -35,6 +35,7 @@ scripts! {
     // Trimming must go on when there is no memory left.
     TRIM = " flags=allow-oom" "trim";
     AMENDED = " flags=no-writes" "amended";
+    FORGET_AMENDED = " flags=allow-oom" "forget_amended";
     PUT_LEASE = "" "put_lease";
     LEASES = " flags=no-writes" "leases";
     SET_CURSOR = "" "set_cursor";

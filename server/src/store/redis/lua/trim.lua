@@ -1,5 +1,5 @@
--- Forgets the oldest entries of a log, and what has become of them, as far as the snapshot covers them.
--- KEYS: head, log, amended. ARGV: 1 epoch and 2 seq before which, 3 how many at most.
+-- Forgets the oldest entries of a log, as far as the snapshot covers them.
+-- KEYS: head, log. ARGV: 1 epoch and 2 seq before which, 3 how many at most.
 local head = head_of(KEYS[1])
 if not head then
     return { 'ok', 0 }
@@ -12,6 +12,5 @@ if head.epoch ~= ARGV[1] or before <= head.oldest then
     return { 'ok', head.oldest }
 end
 redis.call('XTRIM', KEYS[2], 'MINID', int(before) .. '-0')
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(before))
 redis.call('HSET', KEYS[1], 'oldest', int(before))
 return { 'ok', before }
