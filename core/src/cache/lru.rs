@@ -4,7 +4,7 @@ use core::hash::{BuildHasher, Hasher};
 
 use lru::LruCache;
 
-use super::{Confidence, Policy};
+use super::Policy;
 use crate::Millis;
 
 /// The room used longest ago goes first. It learns nothing and weighs nothing.
@@ -37,14 +37,6 @@ impl Policy for Lru {
         }
     }
 
-    fn admit_prefetched(&mut self, room: u32, _confidence: Confidence) -> bool {
-        let is_in = self.contains(room) || self.len() < self.capacity;
-        if is_in {
-            self.admit(room);
-        }
-        is_in
-    }
-
     fn remove(&mut self, room: u32) {
         self.order.pop(&room);
     }
@@ -64,6 +56,10 @@ impl Policy for Lru {
 
     fn contains(&self, room: u32) -> bool {
         self.order.contains(&room)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
     }
 
     fn len(&self) -> usize {

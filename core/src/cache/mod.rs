@@ -7,9 +7,13 @@ mod lru;
 mod model;
 mod policy;
 mod prior;
+mod recent;
 mod record;
+mod residents;
+mod reuse;
 mod s3_fifo;
 mod score;
+mod shelf;
 mod visits;
 
 use alloc::boxed::Box;

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::str;
 
-use super::gf::{BUCKETS, CLASSES};
+use super::gf::Duel;
 use super::record::{Reader, Writer};
+use super::reuse::{BUCKETS, CLASSES};
 use super::{Access, Cache, Gf, Known};
 use crate::{Code, Millis, RoomId, limits};
 
@@ -90,11 +91,11 @@ impl Cache {
 impl Gf {
     fn write(&self, writer: &mut Writer) {
         writer.number(u64::from(self.visits()));
-        writer.number(u64::from(self.trail.unsigned_abs()));
-        writer.number(u64::from(self.trail >= 0));
-        writer.number(u64::from(self.spell));
-        writer.number(u64::from(self.spell_until.saturating_sub(self.visits())));
-        for (entered, row) in self.entered.iter().zip(self.returned.iter()) {
+        writer.number(u64::from(self.duel.lead.unsigned_abs()));
+        writer.number(u64::from(self.duel.lead >= 0));
+        writer.number(u64::from(self.duel.is_learned));
+        writer.number(u64::from(self.duel.was_close));
+        for (entered, row) in self.reuse.entered.iter().zip(self.reuse.returned.iter()) {
             writer.number(u64::from(*entered));
             row.iter().for_each(|returned| writer.number(u64::from(*returned)));
         }
@@ -102,23 +103,22 @@ impl Gf {
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         self.begin_at(reader.up_to(u64::from(u32::MAX / 2))? as u32);
-        let trail = reader.up_to(1_000)? as i32;
-        self.trail = if reader.up_to(1)? == 1 { trail } else { -trail };
-        self.spell = reader.up_to(1 << 16)? as u32;
-        self.spell_until = self.visits() + reader.up_to(1 << 16)? as u32;
+        let lead = reader.up_to(1_000)? as i32;
+        let lead = if reader.up_to(1)? == 1 { lead } else { -lead };
+        self.duel = Duel { lead, is_learned: reader.up_to(1)? == 1, was_close: reader.up_to(1)? == 1 };
         for class in 0..CLASSES {
-            self.entered[class] = reader.up_to(MOST_EVIDENCE)? as u32;
+            self.reuse.entered[class] = reader.up_to(MOST_EVIDENCE)? as u32;
             let mut sum = 0;
             for bucket in 0..BUCKETS {
                 let returned = reader.up_to(MOST_EVIDENCE)?;
-                self.returned[class][bucket] = returned as u32;
+                self.reuse.returned[class][bucket] = returned as u32;
                 sum += returned;
             }
             if sum > MOST_EVIDENCE {
                 return None;
             }
         }
-        self.rebuild_all();
+        self.reuse.rebuild_all();
         Some(())
     }
 }

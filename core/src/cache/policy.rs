@@ -19,9 +19,15 @@ pub trait Policy: Debug + Send {
     /// effect on a resident.
     fn admit(&mut self, room: u32);
 
-    /// Makes a room resident that nobody has asked for yet, if there is a place, or if it is likelier to be used than
-    /// the weakest resident. Returns whether it is resident now; then there may be one too many.
-    fn admit_prefetched(&mut self, room: u32, confidence: Confidence) -> bool;
+    /// Makes a room resident that nobody has asked for yet, if there is a place, or if the policy can tell that it is
+    /// likelier to be used than the weakest resident. Returns whether it is resident now; then there may be one too many.
+    fn admit_prefetched(&mut self, room: u32, _confidence: Confidence) -> bool {
+        let is_in = self.contains(room) || self.len() < self.capacity();
+        if is_in {
+            self.admit(room);
+        }
+        is_in
+    }
 
     /// Takes a room out. Has no effect on one that is not resident.
     fn remove(&mut self, room: u32);
@@ -47,6 +53,9 @@ pub trait Policy: Debug + Send {
 
     /// Whether a room is resident.
     fn contains(&self, room: u32) -> bool;
+
+    /// How many residents there should be at most.
+    fn capacity(&self) -> usize;
 
     /// How many residents there are.
     fn len(&self) -> usize;

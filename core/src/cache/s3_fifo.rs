@@ -1,9 +1,9 @@
 //! S3-FIFO with ghosts.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
-use super::{Confidence, Policy};
+use super::Policy;
+use super::residents::ByRoom;
 use crate::Millis;
 
 /// Uses that are counted; more say nothing more.
@@ -20,7 +20,7 @@ pub struct S3Fifo {
     small: VecDeque<u32>,
     main: VecDeque<u32>,
     ghosts: VecDeque<u32>,
-    rooms: Vec<Room>,
+    rooms: ByRoom<Room>,
     capacity: usize,
     small_places: usize,
 }
@@ -47,39 +47,31 @@ impl S3Fifo {
             small: VecDeque::new(),
             main: VecDeque::new(),
             ghosts: VecDeque::new(),
-            rooms: Vec::new(),
+            rooms: ByRoom::default(),
             capacity,
             small_places: (capacity / 10).max(1),
         }
     }
 
-    fn room(&mut self, room: u32) -> &mut Room {
-        let at = room as usize;
-        if self.rooms.len() <= at {
-            self.rooms.resize(at + 1, Room::default());
-        }
-        &mut self.rooms[at]
-    }
-
     fn enter_main(&mut self, room: u32) {
-        *self.room(room) = Room { uses: 0, is_ghost: false, place: Place::Main };
+        *self.rooms.of_mut(room) = Room { uses: 0, is_ghost: false, place: Place::Main };
         self.main.push_back(room);
     }
 
     fn haunt(&mut self, room: u32) {
-        *self.room(room) = Room { uses: 0, is_ghost: true, place: Place::Out };
+        *self.rooms.of_mut(room) = Room { uses: 0, is_ghost: true, place: Place::Out };
         self.ghosts.push_back(room);
         if self.ghosts.len() > self.capacity - self.small_places.min(self.capacity)
             && let Some(gone) = self.ghosts.pop_front()
         {
-            self.room(gone).is_ghost = false;
+            self.rooms.of_mut(gone).is_ghost = false;
         }
     }
 
     fn evict_small(&mut self, is_kept: &dyn Fn(u32) -> bool) -> Option<u32> {
         for _ in 0..self.small.len() {
             let room = self.small.pop_front()?;
-            if self.room(room).uses > 1 {
+            if self.rooms.of_mut(room).uses > 1 {
                 self.enter_main(room);
             } else if is_kept(room) {
                 self.small.push_back(room);
@@ -95,12 +87,12 @@ impl S3Fifo {
         // After so many rounds nothing that goes round is left but what is kept.
         for _ in 0..self.main.len() * (usize::from(MOST_USES) + 1) {
             let room = self.main.pop_front()?;
-            let uses = self.room(room).uses;
+            let uses = self.rooms.of_mut(room).uses;
             if uses > 0 || is_kept(room) {
-                self.room(room).uses = uses.saturating_sub(1);
+                self.rooms.of_mut(room).uses = uses.saturating_sub(1);
                 self.main.push_back(room);
             } else {
-                *self.room(room) = Room::default();
+                *self.rooms.of_mut(room) = Room::default();
                 return Some(room);
             }
         }
@@ -110,7 +102,7 @@ impl S3Fifo {
 
 impl Policy for S3Fifo {
     fn visit(&mut self, room: u32, _is_hit: bool, _at: Millis) {
-        let room = self.room(room);
+        let room = self.rooms.of_mut(room);
         if room.place != Place::Out {
             room.uses = (room.uses + 1).min(MOST_USES);
         }
@@ -120,30 +112,22 @@ impl Policy for S3Fifo {
         if self.contains(room) {
             return;
         }
-        if self.room(room).is_ghost {
+        if self.rooms.of_mut(room).is_ghost {
             self.ghosts.retain(|ghost| *ghost != room);
             self.enter_main(room);
         } else {
-            *self.room(room) = Room { place: Place::Small, ..Room::default() };
+            *self.rooms.of_mut(room) = Room { place: Place::Small, ..Room::default() };
             self.small.push_back(room);
         }
     }
 
-    fn admit_prefetched(&mut self, room: u32, _confidence: Confidence) -> bool {
-        let is_in = self.contains(room) || self.len() < self.capacity;
-        if is_in {
-            self.admit(room);
-        }
-        is_in
-    }
-
     fn remove(&mut self, room: u32) {
-        match self.rooms.get(room as usize).map_or(Place::Out, |room| room.place) {
+        match self.rooms.of(room).place {
             Place::Out => return,
             Place::Small => self.small.retain(|other| *other != room),
             Place::Main => self.main.retain(|other| *other != room),
         }
-        *self.room(room) = Room::default();
+        *self.rooms.of_mut(room) = Room::default();
     }
 
     /// Finding it moves rooms from queue to queue, so this does it on a copy.
@@ -159,21 +143,26 @@ impl Policy for S3Fifo {
 
     /// The queue it is in, and how often it was used since it came there.
     fn worth(&self, room: u32) -> u32 {
-        self.rooms.get(room as usize).map_or(0, |room| match room.place {
+        let room = self.rooms.of(room);
+        match room.place {
             Place::Out => 0,
             Place::Small => 1 + u32::from(room.uses),
             Place::Main => 5 + u32::from(room.uses),
-        })
+        }
     }
 
     fn forget(&mut self, room: u32) {
         self.remove(room);
         self.ghosts.retain(|ghost| *ghost != room);
-        *self.room(room) = Room::default();
+        *self.rooms.of_mut(room) = Room::default();
     }
 
     fn contains(&self, room: u32) -> bool {
-        self.rooms.get(room as usize).is_some_and(|room| room.place != Place::Out)
+        self.rooms.of(room).place != Place::Out
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
     }
 
     fn len(&self) -> usize {

@@ -1,8 +1,9 @@
 //! The four-term score.
 
-use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use super::{Access, Confidence, Policy};
+use super::residents::{ByRoom, Residents};
+use super::{Access, Policy};
 use crate::{Millis, limits};
 
 const MILLION: u64 = 1_000_000;
@@ -51,8 +52,10 @@ impl Terms {
 /// The room with the highest [`Terms::score`] goes first.
 #[derive(Debug)]
 pub struct Score {
-    rooms: Vec<Room>,
-    residents: Vec<u32>,
+    rooms: ByRoom<Room>,
+    residents: Residents,
+    /// How many have come in so far.
+    came: u64,
     capacity: usize,
     now: Millis,
 }
@@ -61,26 +64,19 @@ pub struct Score {
 struct Room {
     access: Access,
     since: Millis,
+    /// How many had come in before.
+    after: u64,
     priority: u8,
-    is_resident: bool,
 }
 
 impl Score {
     /// An empty one, for a cache of so many rooms.
     pub fn new(capacity: usize) -> Score {
-        Score { rooms: Vec::new(), residents: Vec::new(), capacity, now: Millis(0) }
-    }
-
-    fn room(&mut self, room: u32) -> &mut Room {
-        let at = room as usize;
-        if self.rooms.len() <= at {
-            self.rooms.resize(at + 1, Room::default());
-        }
-        &mut self.rooms[at]
+        Score { rooms: ByRoom::default(), residents: Residents::default(), came: 0, capacity, now: Millis(0) }
     }
 
     fn score(&self, room: u32) -> u32 {
-        let room = self.rooms.get(room as usize).copied().unwrap_or_default();
+        let room = self.rooms.of(room);
         Terms::of(&room.access, room.since, room.priority, limits::CACHED_FOR, self.now).score
     }
 }
@@ -89,37 +85,25 @@ impl Policy for Score {
     fn visit(&mut self, room: u32, _is_hit: bool, at: Millis) {
         self.now = self.now.max(at);
         let now = self.now;
-        self.room(room).access.visit(now);
+        self.rooms.of_mut(room).access.visit(now);
     }
 
     fn admit(&mut self, room: u32) {
-        let now = self.now;
-        let held = self.room(room);
-        if !held.is_resident {
-            (held.is_resident, held.since) = (true, now);
-            self.residents.push(room);
+        if self.residents.insert(room) {
+            let held = self.rooms.of_mut(room);
+            (held.since, held.after) = (self.now, self.came);
+            self.came += 1;
         }
-    }
-
-    fn admit_prefetched(&mut self, room: u32, _confidence: Confidence) -> bool {
-        let is_in = self.contains(room) || self.len() < self.capacity;
-        if is_in {
-            self.admit(room);
-        }
-        is_in
     }
 
     fn remove(&mut self, room: u32) {
-        if self.contains(room) {
-            self.room(room).is_resident = false;
-            self.residents.retain(|other| *other != room);
-        }
+        self.residents.remove(room);
     }
 
     fn victim(&self, is_kept: &dyn Fn(u32) -> bool) -> Option<u32> {
-        let candidates = self.residents.iter().copied().filter(|room| !is_kept(*room));
-        // The first of equals, which came first.
-        candidates.rev().max_by_key(|room| self.score(*room))
+        let candidates = self.residents.iter().filter(|room| !is_kept(*room));
+        // Of equals the one that came first.
+        candidates.max_by_key(|room| (self.score(*room), Reverse(self.rooms.of(*room).after)))
     }
 
     /// The complement of the score.
@@ -128,16 +112,20 @@ impl Policy for Score {
     }
 
     fn set_priority(&mut self, room: u32, priority: u8) {
-        self.room(room).priority = priority;
+        self.rooms.of_mut(room).priority = priority;
     }
 
     fn forget(&mut self, room: u32) {
         self.remove(room);
-        *self.room(room) = Room::default();
+        *self.rooms.of_mut(room) = Room::default();
     }
 
     fn contains(&self, room: u32) -> bool {
-        self.rooms.get(room as usize).is_some_and(|room| room.is_resident)
+        self.residents.contains(room)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
     }
 
     fn len(&self) -> usize {

@@ -155,14 +155,35 @@ fn habits_that_change_faster_than_they_are_learned_are_left_to_last_use() {
 fn a_prefetched_room_comes_in_only_where_there_is_a_place_or_where_it_beats_the_weakest() {
     let mut gf = Gf::new(4);
     (0..4).for_each(|room| assert!(gf.admit_prefetched(room, Confidence::Faint)));
+    assert!(!gf.admit_prefetched(4, Confidence::Strong), "nothing was learned yet");
+    // Going round through five rooms, of which last use never has the next one.
+    (0..200).for_each(|visit| _ = gf.navigate(10 + visit % 5, 4, Millis(0)));
+    assert!(gf.is_learned());
     assert!(!gf.admit_prefetched(4, Confidence::Faint));
-    // Rooms that were fetched for little and never used are worth less by and by than one that is surely next.
-    (100..140).for_each(|room| gf.visit(room, false, Millis(0)));
+    // Rooms that never came back are worth less than one that is surely next.
+    (100..140).for_each(|room| _ = gf.navigate(room, 4, Millis(0)));
     gf.refresh();
-    assert!(gf.admit_prefetched(5, Confidence::Strong));
+    assert!(gf.is_learned() && gf.admit_prefetched(5, Confidence::Strong));
     assert_eq!(gf.len(), 5);
-    assert!(gf.evict(NOBODY).is_some_and(|room| room < 4));
+    assert!(gf.evict(NOBODY).is_some_and(|room| room != 5));
     assert!(!Lru::new(0).admit_prefetched(1, Confidence::Strong));
+}
+
+#[test]
+fn last_use_decides_until_learning_is_ahead_and_again_when_it_falls_behind() {
+    let mut gf = Gf::new(100);
+    let mut lru = Lru::new(100);
+    // Nothing to learn: what was used last comes back.
+    let rng = &mut Rng::new(9);
+    let stack: Vec<u32> = (0..3_000_u32).map(|at| at / 5 + rng.below(110) as u32).collect();
+    let (own, others) = (hits(&mut gf, &stack, 100), hits(&mut lru, &stack, 100));
+    assert!(own + 5 >= others, "{own} {others}");
+    // Round and round: last use never hits.
+    let round: Vec<u32> = (0..3_000).map(|at| 10_000 + at % 150).collect();
+    assert!(hits(&mut gf, &round, 100) > 1_000 && gf.is_learned());
+    let moving: Vec<u32> = (0..8_000_u32).map(|at| 20_000 + at / 3 + rng.below(90) as u32).collect();
+    let (own, others) = (hits(&mut gf, &moving, 100), hits(&mut lru, &moving, 100));
+    assert!(own * 100 >= others * 99, "{own} {others}");
 }
 
 #[test]
@@ -174,14 +195,14 @@ fn what_predictions_of_a_confidence_are_worth_is_learned() {
         gf.visit(round % 7, true, Millis(0));
         gf.remove(1_000 + round);
     }
-    gf.rebuild_all();
+    gf.reuse.rebuild_all();
     assert!(gf.worth_of_prefetched(Confidence::Strong) < before);
     for round in 0..4_000 {
         assert!(gf.admit_prefetched(1_000 + round % 50, Confidence::Good));
         gf.visit(1_000 + round % 50, true, Millis(0));
         gf.remove(1_000 + round % 50);
     }
-    gf.rebuild_all();
+    gf.reuse.rebuild_all();
     assert!(gf.worth_of_prefetched(Confidence::Good) > gf.worth_of_prefetched(Confidence::Strong));
 }
 

@@ -1,4 +1,4 @@
-//! The families by name. What is tuned is tuned on [`TUNING_FAMILIES`]; what is reported is measured on [`FAMILIES`], which
+//! The families by name. What is tuned is tuned on [`TUNING_FAMILIES`] (and a prior is made from [`PRIOR_FAMILIES`] too); what is reported is measured on [`FAMILIES`], which
 //! have other measures, other seeds, and ways of moving that the first do not have at all.
 
 use crate::people::{
@@ -46,6 +46,30 @@ pub const TUNING_FAMILIES: &[Family] = families! {
     "web 900" false web(900, 3, 25, 25)
     "hub 300" false hub(8, 300, 4, 25)
     "habits 220" false habits(220, 40)
+};
+
+/// More, to make the prior of learned reuse from, so that it suits many kinds of people.
+pub const PRIOR_FAMILIES: &[Family] = families! {
+    "zipf 350" false zipf(350, 3)
+    "zipf 2200" false zipf(2_200, 5)
+    "zipf 600" false zipf(600, 2)
+    "drift 500" false drift(500, 4, 20)
+    "round 130" true round(130, 10)
+    "round 300" true round(300, 3)
+    "scans 300" false scans(300, 3, 350, 120)
+    "markov 1200" false markov(1_200, 3, 12)
+    "order-2 900" false order_two(900, 4, 12)
+    "phases 5x200" false phases(5, 200, 3, 700)
+    "phases 15x100" false phases(15, 100, 2, 1_000)
+    "sessions 300x4" false sessions(300, 4, 4, 6)
+    "stack 300" false stack(300, 3, 4)
+    "stack 700" false stack(700, 5, 6)
+    "swap 110" false swap(110, 2, 300)
+    "weekly 80" false weekly(100, 50, 100)
+    "web 1100" false web(1_100, 4, 20, 30)
+    "hub 400" false hub(10, 400, 3, 35)
+    "habits 260" false habits(260, 80)
+    "bursts 600" false bursts(600, 40, 10)
 };
 
 /// What results are reported on.

@@ -19,6 +19,6 @@ pub use belady::belady_hits;
 #[cfg(test)]
 mod tests;
 
-pub use families::{FAMILIES, Family, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
+pub use families::{FAMILIES, Family, PRIOR_FAMILIES, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
 pub use peers::{Core, Popular, Ppm};
 pub use prefetch::{Outcome, Prefetcher, prefetch};
