@@ -81,14 +81,17 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     let store: SharedStore = watched.clone();
     started("store", begun);
     let begun = Instant::now();
-    let past = archive::open(&settings.archive.kind, embedded).await?;
+    let past = archive::open(&settings.archive, embedded).await?;
     if past.is_some() {
         started("archive", begun);
     }
 
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
-    let count = directory.load_all(&*store).await?;
+    let mut count = directory.load_all(&*store).await?;
+    if let Some(past) = past.as_ref().filter(|past| count == 0 && past.archive().is_apart()) {
+        count = past.list(&directory).await?;
+    }
 
     let heartbeat_interval = settings.connection.heartbeat_interval;
     let begun = Instant::now();
@@ -117,7 +120,8 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     let mut archiving = None;
     if let Some(past) = past {
         rooms.remember(past.clone());
-        let sink = ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep);
+        let sink =
+            ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep, settings.archive.pace);
         let following = Following::start(store.clone(), Arc::new(sink), node.clone());
         // An embedded archive does as its store does.
         let probing = past.archive().is_apart().then(|| {

@@ -82,6 +82,28 @@ impl RoomDocument {
         Position { epoch: self.epoch.max(0) as u64, seq: self.seq.max(0) as u64 }
     }
 
+    /// What a room list shows of it.
+    pub(super) fn summary(&self) -> v1::RoomSummary {
+        let visibility = match self.visibility.as_str() {
+            "public" => v1::Visibility::Public,
+            "unlisted" => v1::Visibility::Unlisted,
+            // What can't be read is shown to nobody.
+            _ => v1::Visibility::Private,
+        };
+        let natural = |value: i64| u64::try_from(value).unwrap_or_default();
+        v1::RoomSummary {
+            room_id: self.room_id.clone(),
+            position: Some(self.position().wire()),
+            messages: natural(self.messages),
+            name: self.room_name.clone(),
+            topic: self.topic.clone(),
+            visibility: visibility.into(),
+            last_activity: natural(self.last_activity.timestamp_millis()),
+            created_at: natural(self.created_at.timestamp_millis()),
+            ..Default::default()
+        }
+    }
+
     /// Takes in the next entry.
     pub fn apply(&mut self, entry: &Entry) {
         match &entry.body {

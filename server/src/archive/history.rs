@@ -17,7 +17,9 @@ use enfilade_core::state::history;
 use enfilade_core::{Entry, OpId, Position, RoomId, v1};
 use prost::Message as _;
 
-use super::{Page, SharedArchive};
+use super::bound::Bound;
+use super::{PAGE_ROOMS, Page, SharedArchive};
+use crate::rooms::Directory;
 use crate::store::{Limits, Result, RoomStore, StoreError};
 
 /// Logs of one room that are known: an emptied store is rare, and ends the oldest of them.
@@ -30,6 +32,7 @@ pub struct History {
     archive: SharedArchive,
     /// By room and newest epoch; what is noted of an epoch never changes.
     logs: Mutex<HashMap<(RoomId, u64), Logs>>,
+    bound: Bound,
 }
 
 /// The logs of a room, newest first.
@@ -44,9 +47,40 @@ struct Log {
 }
 
 impl History {
-    /// The past, as this archive has it.
-    pub fn new(archive: SharedArchive) -> History {
-        History { archive, logs: Mutex::default() }
+    /// The past, as this archive has it; so many entries of one room may wait for it.
+    pub fn new(archive: SharedArchive, waiting: u64) -> History {
+        History { archive, logs: Mutex::default(), bound: Bound::new(waiting) }
+    }
+
+    /// Whether a room whose log ends at `head` takes more.
+    ///
+    /// # Errors
+    /// `Full` when too much of it waits for the archive; those of the store.
+    pub async fn admits(&self, store: &dyn RoomStore, room: &RoomId, head: Position) -> Result<()> {
+        self.bound.admits(store, room, head).await
+    }
+
+    /// Puts the rooms of the archive into a room list that knows none, because the store has lost them. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the archive.
+    pub async fn list(&self, directory: &Directory) -> Result<usize> {
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let page = self.archive.rooms(after.as_ref(), PAGE_ROOMS).await?;
+            for document in page.iter().filter(|document| document.room_type == "room") {
+                directory.update(document.summary());
+                count += 1;
+            }
+            match page.last().filter(|_| page.len() == PAGE_ROOMS) {
+                Some(last) => after = RoomId::new(&last.room_id).ok(),
+                None => return Ok(count),
+            }
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// The archive itself.

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 
 use crate::store::Result;
 
+mod bound;
 #[cfg(test)]
 mod contract;
 mod documents;

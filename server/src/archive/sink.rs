@@ -4,6 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use enfilade_core::op::Body;
 use enfilade_core::state::history as messages;
@@ -18,7 +19,7 @@ use crate::follow::{Batch, Sink};
 use crate::store::{Follower, Result, SharedStore, StoreError};
 
 /// Rooms that are written at the same time.
-const ROOMS_AT_ONCE: usize = 8;
+const ROOMS_AT_ONCE: usize = 32;
 /// Changes of messages that are written at the same time.
 const CHANGES_AT_ONCE: usize = 8;
 /// Who was seen is written this often at most, in milliseconds.
@@ -32,14 +33,15 @@ const SETTINGS: usize = 1_000;
 pub struct ArchiveSink {
     past: Arc<History>,
     trimmer: Trimmer,
+    pace: Duration,
     seen: Mutex<HashMap<String, Millis>>,
 }
 
 impl ArchiveSink {
-    /// Writes to this archive what this store has, and keeps so much of it in the store.
-    pub fn new(store: SharedStore, past: Arc<History>, keep: Keep) -> ArchiveSink {
+    /// Writes to this archive what this store has, once in a while, and keeps so much of it in the store.
+    pub fn new(store: SharedStore, past: Arc<History>, keep: Keep, pace: Duration) -> ArchiveSink {
         let trimmer = Trimmer::new(store, past.clone(), keep);
-        ArchiveSink { past, trimmer, seen: Mutex::default() }
+        ArchiveSink { past, trimmer, pace, seen: Mutex::default() }
     }
 
     async fn put(&self, batch: &Batch) -> Result<()> {
@@ -204,6 +206,10 @@ fn status_text(set: &v1::SetStatus) -> String {
 impl Sink for ArchiveSink {
     fn follower(&self) -> Follower {
         Follower::Archive
+    }
+
+    fn pace(&self) -> Duration {
+        self.pace
     }
 
     fn take<'a>(&'a self, batches: &'a [Batch]) -> BoxFuture<'a, Vec<Result<()>>> {

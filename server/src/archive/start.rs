@@ -1,7 +1,7 @@
 //! Which archive there is, by the configuration.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{EmbeddedArchive, History, Keep, MongoArchive, MongoOptions, SharedArchive};
 use crate::health::Meter;
@@ -14,6 +14,10 @@ pub struct Settings {
     pub kind: Kind,
     /// How much of what is archived stays in the store.
     pub keep: Keep,
+    /// How long entries wait at most before they are written together.
+    pub pace: Duration,
+    /// Entries of a room that may wait for the archive, before the room takes no more.
+    pub waiting: u64,
 }
 
 /// Where rooms are archived.
@@ -31,8 +35,8 @@ pub enum Kind {
 ///
 /// # Errors
 /// Those of [`MongoArchive::open`]; and where the embedded archive lacks its store.
-pub async fn open(kind: &Kind, store: Option<Arc<EmbeddedStore>>) -> Result<Option<Arc<History>>> {
-    let archive: SharedArchive = match (kind, store) {
+pub async fn open(settings: &Settings, store: Option<Arc<EmbeddedStore>>) -> Result<Option<Arc<History>>> {
+    let archive: SharedArchive = match (&settings.kind, store) {
         (Kind::None, _) => return Ok(None),
         (Kind::Embedded, Some(store)) => Arc::new(EmbeddedArchive::new(store)),
         (Kind::Embedded, None) => {
@@ -43,7 +47,7 @@ pub async fn open(kind: &Kind, store: Option<Arc<EmbeddedStore>>) -> Result<Opti
         }
         (Kind::Mongodb(options), _) => Arc::new(MongoArchive::open(options).await?),
     };
-    Ok(Some(Arc::new(History::new(archive))))
+    Ok(Some(Arc::new(History::new(archive, settings.waiting))))
 }
 
 /// Asks the archive whether it answers, and tells the meter.

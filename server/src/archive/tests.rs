@@ -13,7 +13,7 @@ use super::*;
 use crate::folder::DataFolder;
 use crate::follow::Following;
 use crate::net::{ConnId, ConnMeta, Handler, Net, NetConfig, ShardContext};
-use crate::rooms::{Directory, Rooms};
+use crate::rooms::{Directory, Refused, Rooms};
 use crate::store::{EmbeddedStore, Follower, MemoryStore, Options, SharedStore};
 
 /// Sockets that nobody uses.
@@ -37,6 +37,10 @@ struct World {
 
 impl World {
     fn start(store: SharedStore, past: Arc<History>, keep: Keep) -> World {
+        World::paced(store, past, keep, Duration::from_millis(50))
+    }
+
+    fn paced(store: SharedStore, past: Arc<History>, keep: Keep, pace: Duration) -> World {
         let mut rooms = None;
         let config = NetConfig { shards: 1, ..NetConfig::default() };
         let net = Net::start(&config, |_, fanout| {
@@ -48,7 +52,7 @@ impl World {
         });
         let rooms = rooms.unwrap();
         rooms.remember(past.clone());
-        let sink = ArchiveSink::new(store.clone(), past.clone(), keep);
+        let sink = ArchiveSink::new(store.clone(), past.clone(), keep, pace);
         let following = Following::start(store.clone(), Arc::new(sink), "node".into());
         World { rooms, store, past, following: Some(following), _net: net.unwrap(), counter: 0 }
     }
@@ -71,6 +75,18 @@ impl World {
                 submitted.unwrap();
             }
         }
+    }
+
+    async fn try_submit(&mut self, room: &RoomId, body: Body) -> std::result::Result<Position, Refused> {
+        let actor = Arc::new(Actor::new(UserId::new("ann").unwrap(), "Ann"));
+        self.counter += 1;
+        let submit = v1::Submit {
+            room_id: room.as_str().into(),
+            op_id: Some(v1::OpId { client: 7, counter: self.counter }),
+            op: op::encode(body),
+            ..Default::default()
+        };
+        self.rooms.submit(room, actor, submit).await
     }
 
     async fn page(&self, room: &RoomId, before_seq: u64) -> std::result::Result<v1::HistoryPage, Code> {
@@ -102,6 +118,20 @@ impl World {
                 return head;
             }
             assert!(std::time::Instant::now() < deadline, "it was never archived");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Until the store has forgotten all but so many entries, which it does right after they were archived.
+    async fn trimmed_to(&self, room: &RoomId, entries: u64) -> u64 {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let head = self.store.load(room).await.unwrap().unwrap().head;
+            let oldest = self.oldest(room).await;
+            if head.seq + 1 - oldest <= entries {
+                return oldest;
+            }
+            assert!(std::time::Instant::now() < deadline, "it has {oldest} to {}", head.seq);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -139,16 +169,20 @@ fn embedded() -> (TempDir, SharedStore, Arc<History>) {
     let folder = Arc::new(DataFolder::open(place.path()).unwrap());
     let options = Options { followers: vec![Follower::Archive], ..Options::default() };
     let store = Arc::new(EmbeddedStore::open(folder, &options).unwrap());
-    let past = Arc::new(History::new(Arc::new(EmbeddedArchive::new(store.clone()))));
+    let past = Arc::new(History::new(Arc::new(EmbeddedArchive::new(store.clone())), u64::MAX));
     (place, store, past)
 }
 
 async fn mongo() -> Option<(Mongo, Arc<History>)> {
+    mongo_with(u64::MAX).await
+}
+
+async fn mongo_with(waiting: u64) -> Option<(Mongo, Arc<History>)> {
     let server = or_skip("MongoDB", Mongo::start())?;
     let timeout = Duration::from_secs(5);
     let options = MongoOptions { url: server.url(), database: "test".into(), timeout, pool_size: 10 };
     let archive = MongoArchive::open(&options).await.unwrap();
-    Some((server, Arc::new(History::new(Arc::new(archive)))))
+    Some((server, Arc::new(History::new(Arc::new(archive), waiting))))
 }
 
 fn memory() -> SharedStore {
@@ -179,8 +213,8 @@ async fn five_thousand_are_paged_back_through(mut world: World) {
     let head = world.archived(&room).await;
     world.submit(&room, vec![op::post("the last")]).await;
     world.archived(&room).await;
-    let oldest = world.oldest(&room).await;
-    assert!((1_000..2_100).contains(&(head.seq + 1 - oldest)), "{oldest} of {}", head.seq);
+    let oldest = world.trimmed_to(&room, 2_100).await;
+    assert!(head.seq + 1 - oldest >= 1_000, "{oldest} of {}", head.seq);
     let rows = world.store.amended(&room, Position { seq: 1, ..head }, oldest).await.unwrap();
     assert_eq!(rows, Vec::new(), "what became of forgotten entries is in the archive alone");
     let again = world.page_back(&room).await;
@@ -215,15 +249,18 @@ async fn what_is_young_or_within_the_count_stays_in_the_store_unless_it_is_too_l
         world.archived(&room()).await;
         world.submit(&room(), vec![op::post("one more")]).await;
         let head = world.archived(&room()).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Whether or not anything is forgotten, it is soon.
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
         head.seq + 1 - world.oldest(&room()).await
     };
     let young = Keep { entries: 10, age: Duration::from_secs(300), bytes: u64::MAX };
     assert_eq!(stays(young, "hello").await, 2_502);
     let counted = Keep { entries: 1_000, age: Duration::ZERO, bytes: u64::MAX };
-    assert!((1_000..2_502).contains(&stays(counted, "hello").await));
+    let stayed = stays(counted, "hello").await;
+    assert!((1_000..2_502).contains(&stayed), "{stayed}");
     let large = Keep { entries: 2_000, age: Duration::from_secs(300), bytes: 100_000 };
-    assert!(stays(large, &"x".repeat(500)).await < 2_502);
+    let stayed = stays(large, &"x".repeat(500)).await;
+    assert!(stayed < 2_502, "{stayed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,4 +370,92 @@ async fn a_room_that_may_be_in_an_archive_that_does_not_answer_is_not_begun_anew
         assert!(std::time::Instant::now() < deadline);
     }
     assert_eq!(other.page_back(&room).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_bound_a_room_takes_no_more_until_the_archive_has_caught_up() {
+    let Some((mut server, past)) = mongo_with(500).await else { return };
+    let room = room();
+    let mut world = World::start(memory(), past, keep());
+    world.submit(&room, vec![create()]).await;
+    world.archived(&room).await;
+    server.kill();
+    let mut taken = 0;
+    let refused = loop {
+        match world.try_submit(&room, op::post("hello")).await {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused,
+        }
+        assert!(taken < 2_000);
+    };
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    assert!(refused.retry_after > 0, "it is to be sent again");
+    assert!((450..=600).contains(&taken), "{taken}");
+    // Reading goes on, and so does another room.
+    assert_eq!(world.page(&room, 0).await.unwrap().messages.len(), 100);
+    let other = RoomId::new("other").unwrap();
+    world.store.claim(&other, 5).await.unwrap();
+    world.submit(&other, vec![create()]).await;
+    server.restart();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while world.try_submit(&room, op::post("again")).await.is_err() {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.archived(&room).await;
+    assert_eq!(world.page_back(&room).await.len(), taken + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_edited_by_hand_is_left_out_of_its_page_and_can_not_be_changed() {
+    use mongodb::bson::doc;
+    let Some((server, past)) = mongo().await else { return };
+    let room = room();
+    let mut world = World::start(memory(), past, keep());
+    let posts = (1..=2_400).map(|n| op::post(format!("message {n}")));
+    world.submit(&room, std::iter::once(create()).chain(posts).collect()).await;
+    world.archived(&room).await;
+    world.submit(&room, vec![op::post("one more")]).await;
+    world.archived(&room).await;
+    world.trimmed_to(&room, 1_500).await;
+    let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
+    let entries = client.database("test").collection::<mongodb::bson::Document>("entries");
+    let forged = doc! { "$set": { "entry": "what somebody thinks was said" } };
+    assert_eq!(entries.update_one(doc! { "seq": 50 }, forged).await.unwrap().modified_count, 1);
+    let all = world.page_back(&room).await;
+    assert_eq!(all.len(), 2_400);
+    assert!(all.iter().all(|message| message.seq != 50));
+    let refused = world.try_submit(&room, edit(50, 50, "mended")).await.unwrap_err();
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    world.submit(&room, vec![op::post("the room goes on")]).await;
+    // The room is not brought back with a hole in it.
+    let lost = World::start(memory(), world.past.clone(), keep());
+    let snapshots = client.database("test").collection::<mongodb::bson::Document>("snapshots");
+    assert!(load(&*lost.store, Some(&lost.past), &room).await.unwrap().is_some(), "its snapshot is whole");
+    snapshots.delete_many(doc! {}).await.unwrap();
+    let lost = World::start(memory(), world.past.clone(), keep());
+    let loaded = load(&*lost.store, Some(&lost.past), &room).await;
+    let Err(crate::store::StoreError::Damaged(why)) = loaded else { panic!("{loaded:?}") };
+    assert!(why.contains("edited by hand"), "{why}");
+    assert_eq!(lost.store.load(&room).await, Ok(None), "nothing was begun in its place");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_to_the_archive_costs_the_embedded_store_few_commits() {
+    let place = TempDir::new().unwrap();
+    let folder = Arc::new(DataFolder::open(place.path()).unwrap());
+    let options = Options { followers: vec![Follower::Archive], ..Options::default() };
+    let store = Arc::new(EmbeddedStore::open(folder, &options).unwrap());
+    let past = Arc::new(History::new(Arc::new(EmbeddedArchive::new(store.clone())), u64::MAX));
+    let mut world = World::paced(store.clone(), past, keep(), Duration::from_secs(1));
+    world.submit(&room(), vec![create()]).await;
+    world.archived(&room()).await;
+    let before = store.written().commits;
+    for n in 0..300 {
+        world.submit(&room(), vec![op::post(format!("message {n}"))]).await;
+    }
+    world.archived(&room()).await;
+    let more = store.written().commits - before - 300;
+    println!("{more} commits for the archive of 300 messages");
+    assert!(more <= 60, "{more}");
 }

@@ -18,6 +18,10 @@ pub struct Archive {
     pub keep_seconds: u64,
     /// But not more than so many bytes.
     pub keep_bytes: u64,
+    /// What is new is written together, once in so many milliseconds.
+    pub write_every_ms: u64,
+    /// Entries of one room that may wait while the archive does not answer; beyond, the room takes no more.
+    pub waiting_entries: u64,
 }
 
 /// Which archive there is.
@@ -54,6 +58,8 @@ impl Default for Archive {
             keep_entries: keep.entries,
             keep_seconds: keep.age.as_secs(),
             keep_bytes: keep.bytes,
+            write_every_ms: 1_000,
+            waiting_entries: 1_000_000,
         }
     }
 }
@@ -86,7 +92,12 @@ impl Archive {
             }),
         };
         let age = Duration::from_secs(self.keep_seconds);
-        archive::Settings { kind, keep: Keep { entries: self.keep_entries, age, bytes: self.keep_bytes } }
+        archive::Settings {
+            kind,
+            keep: Keep { entries: self.keep_entries, age, bytes: self.keep_bytes },
+            pace: Duration::from_millis(self.write_every_ms),
+            waiting: self.waiting_entries,
+        }
     }
 
     /// Keys whose values can't be: with what they may be.
@@ -101,6 +112,8 @@ impl Archive {
         range("archive.keep_entries", self.keep_entries, 100, 1_000_000);
         range("archive.keep_seconds", self.keep_seconds, 0, 86_400);
         range("archive.keep_bytes", self.keep_bytes, 1 << 20, 1 << 32);
+        range("archive.write_every_ms", self.write_every_ms, 10, 60_000);
+        range("archive.waiting_entries", self.waiting_entries, 10_000, 1 << 40);
         range("mongodb.timeout_ms", mongodb.timeout_ms, 100, 60_000);
         range("mongodb.pool_size", mongodb.pool_size.into(), 1, 1_000);
         let is_url = ["mongodb://", "mongodb+srv://"].iter().any(|start| mongodb.url.starts_with(start));

@@ -390,7 +390,7 @@ mod tests {
     fn passwords_are_not_shown() {
         let url = "mongodb://ann:se:c@ret@host:1/x";
         let shown = flags(&[("mongodb.url", url)]).resolve().unwrap().to_toml();
-        assert!(shown.contains("\"mongodb://ann:***@host:1/x\"") && !shown.contains("ret"), "{shown}");
+        assert!(shown.contains("\"mongodb://ann:***@host:1/x\"") && !shown.contains("c@ret"), "{shown}");
         let found = problems(flags(&[("mongodb.url", "http://ann:secret@host"), ("mongodb.pool_size", "0")]));
         assert_eq!(found.len(), 2, "{found:#?}");
         assert!(!found.iter().any(|problem| problem.contains("secret")), "{found:#?}");

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::{Entry, Position, RoomId};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -40,10 +40,10 @@ pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Rooms that are handed over at a time.
 pub const BATCH_ROOMS: usize = 64;
 /// Requests to the store at the same time: it serves clients first.
-const READS: usize = 8;
+const READS: usize = 16;
 /// Without a hint the worklist is looked at this often: hints may be lost.
 const LOOK: Duration = Duration::from_secs(1);
-/// Between two rounds, so that a busy room is followed in batches.
+/// Between two rounds, where the sink does not say otherwise.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A room that failed, or could not be settled, is left alone for this long at first...
 const PATIENCE_MIN: Duration = Duration::from_millis(250);
@@ -62,6 +62,11 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes entries of some rooms, each room once, and answers for each in their order. `Ok` means that the batch is
     /// done for good; after an error it comes again.
     fn take<'a>(&'a self, batches: &'a [Batch]) -> BoxFuture<'a, Vec<Result<()>>>;
+
+    /// How long is waited between two rounds, so that a busy room is followed in batches.
+    fn pace(&self) -> Duration {
+        PAUSE
+    }
 
     /// The cursor of a room was set: what is up to it will not come again.
     fn advanced<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, ()> {
@@ -173,7 +178,7 @@ impl Follow {
             let pause = match round {
                 Round::Done => {
                     self.pause = PATIENCE_MIN;
-                    PAUSE
+                    self.sink.pace()
                 }
                 Round::Down => {
                     self.pause = (self.pause * 2).min(PATIENCE_MAX);
@@ -245,26 +250,25 @@ impl Follow {
                 async move { (read(&*store, follower, &room, share).await, room) }
             };
             let reads: Vec<_> = stream::iter(rooms.drain(..).map(read)).buffered(READS).collect().await;
-            let mut batches = Vec::new();
+            let (mut batches, mut done) = (Vec::new(), Vec::new());
             for (next, room) in reads {
                 match next {
                     Ok(Next::Entries(batch)) => batches.push(batch),
-                    Ok(Next::Nothing(head)) => self.settle(&room, head).await?,
+                    Ok(Next::Nothing(head)) => done.push((room, head)),
                     Err(error @ StoreError::Damaged(_)) => self.put_off(&room, &error),
                     Err(error) => return Err(error),
                 }
             }
+            self.settle(done).await?;
             if batches.is_empty() {
                 return Ok(());
             }
             let taken = self.sink.take(&batches).await;
             let mut unavailable = None;
+            let mut advanced = Vec::new();
             for (batch, taken) in batches.iter().zip(taken) {
                 match taken {
-                    Ok(()) => {
-                        self.advance(batch).await?;
-                        rooms.push(batch.room.clone());
-                    }
+                    Ok(()) => advanced.push(batch),
                     Err(
                         error @ (StoreError::Unavailable(_) | StoreError::Overloaded | StoreError::Full(_)),
                     ) => {
@@ -273,6 +277,8 @@ impl Follow {
                     Err(error) => self.put_off(&batch.room, &error),
                 }
             }
+            self.advance(&advanced).await?;
+            rooms.extend(advanced.into_iter().map(|batch| batch.room.clone()));
             if let Some(error) = unavailable {
                 return Err(error);
             }
@@ -280,29 +286,42 @@ impl Follow {
         Ok(())
     }
 
-    async fn advance(&mut self, batch: &Batch) -> Result<()> {
+    async fn advance(&mut self, batches: &[&Batch]) -> Result<()> {
         let follower = self.sink.follower();
-        self.put_off.remove(&batch.room);
-        self.up();
-        // Where the log was started anew in the meantime, the next reading finds out.
-        if self.store.set_cursor(&batch.room, follower, batch.last()).await? {
-            self.sink.advanced(batch).await;
+        // At once, so that a store which writes in groups does.
+        let set = batches.iter().map(|batch| self.store.set_cursor(&batch.room, follower, batch.last()));
+        let set = join_all(set.collect::<Vec<_>>()).await;
+        for (batch, set) in batches.iter().zip(set) {
+            // Where the log was started anew in the meantime, the next reading finds out.
+            if set? {
+                self.sink.advanced(batch).await;
+            }
+            self.put_off.remove(&batch.room);
+            let count = batch.entries.len() as u64;
+            metrics::counter!("enfilade_follower_entries_total", "follower" => self.name()).increment(count);
+            if let Some(entry) = batch.entries.first() {
+                let behind = crate::auth::now().since(entry.at) as f64 / 1_000.0;
+                metrics::histogram!("enfilade_follower_lag_seconds", "follower" => self.name())
+                    .record(behind);
+            }
         }
-        let count = batch.entries.len() as u64;
-        metrics::counter!("enfilade_follower_entries_total", "follower" => self.name()).increment(count);
-        if let Some(entry) = batch.entries.first() {
-            let behind = crate::auth::now().since(entry.at) as f64 / 1_000.0;
-            metrics::histogram!("enfilade_follower_lag_seconds", "follower" => self.name()).record(behind);
+        if !batches.is_empty() {
+            self.up();
         }
         Ok(())
     }
 
-    async fn settle(&mut self, room: &RoomId, head: Position) -> Result<()> {
-        if self.store.settle(room, self.sink.follower(), head).await? {
-            self.put_off.remove(room);
-        } else if self.put_off.len() < REMEMBERED {
-            // Somebody may be about to append; there is no hurry.
-            self.put_off.insert(room.clone(), (PATIENCE_MIN, Instant::now() + PATIENCE_MAX));
+    async fn settle(&mut self, done: Vec<(RoomId, Position)>) -> Result<()> {
+        let follower = self.sink.follower();
+        let settle = done.iter().map(|(room, head)| self.store.settle(room, follower, *head));
+        let settled = join_all(settle.collect::<Vec<_>>()).await;
+        for ((room, _), settled) in done.into_iter().zip(settled) {
+            if settled? {
+                self.put_off.remove(&room);
+            } else if self.put_off.len() < REMEMBERED {
+                // Somebody may be about to append; there is no hurry.
+                self.put_off.insert(room, (PATIENCE_MIN, Instant::now() + PATIENCE_MAX));
+            }
         }
         Ok(())
     }

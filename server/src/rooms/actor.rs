@@ -316,6 +316,11 @@ impl RoomTask {
                     let amended = amended.into_iter().map(|(seq, message)| (seq, message.into())).collect();
                     let batch = batch.into_iter().map(Bytes::from).collect();
                     let row = row(&room, &summary);
+                    if let Some(past) = past
+                        && let Err(full) = past.admits(&*store, &room, expected).await
+                    {
+                        return Answer::Appended(Err(full), summary);
+                    }
                     let append = Append { amended, keys, ..Append::new(expected, batch, row) };
                     Answer::Appended(store.append(&room, append).await, summary)
                 })
