@@ -128,4 +128,6 @@ fn decode(batch: &[impl AsRef<[u8]>]) -> Vec<Entry> {
 }
 
 #[cfg(test)]
+mod on_redis;
+#[cfg(test)]
 mod tests;

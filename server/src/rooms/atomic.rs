@@ -29,9 +29,14 @@ impl Handler for Nobody {
 
 impl Nodes {
     pub(crate) fn on(store: SharedStore) -> Nodes {
+        Nodes::on_each([store.clone(), store])
+    }
+
+    /// Each node has its own way to what they share.
+    pub(crate) fn on_each(stores: [SharedStore; 2]) -> Nodes {
         let config = NetConfig { shards: 1, ..NetConfig::default() };
         let (mut nodes, mut nets) = (Vec::new(), Vec::new());
-        for name in ["a", "b"] {
+        for (name, store) in ["a", "b"].into_iter().zip(&stores) {
             let net = Net::start(&config, |_, _| Nobody).unwrap();
             let (fanout, directory) = (net.fanout().clone(), Directory::new(1));
             let budgets = Budgets::default();
@@ -40,6 +45,7 @@ impl Nodes {
             nodes.push(rooms);
             nets.push(net);
         }
+        let [store, _] = stores;
         Nodes { store, nodes, _nets: nets }
     }
 
@@ -203,8 +209,7 @@ async fn a_code_belongs_to_one_room(nodes: &Nodes) {
 }
 
 /// All of them, on this store.
-pub(crate) async fn race(store: SharedStore) -> Nodes {
-    let nodes = Nodes::on(store);
+pub(crate) async fn race(nodes: Nodes) -> Nodes {
     fifty_joiners_for_ten_places_are_ten_members(&nodes).await;
     a_tap_counts_once_for_user_team_and_total(&nodes).await;
     a_reset_among_taps_leaves_sums_that_agree(&nodes).await;
@@ -218,7 +223,7 @@ pub(crate) const RACED: [&str; 4] = ["full", "taps", "reset", "123456"];
 #[tokio::test]
 async fn on_the_store_in_memory_every_step_is_one_and_the_keys_are_those_of_the_state() {
     let store = Arc::new(MemoryStore::showing(Readable::DEFAULT));
-    let nodes = race(store.clone()).await;
+    let nodes = race(Nodes::on(store.clone())).await;
     let mut wanted = Keyspace::default();
     for room in RACED {
         wanted.apply(Readable::DEFAULT.whole(&nodes.state(room).await));
@@ -238,5 +243,5 @@ async fn on_the_embedded_store_every_step_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = Arc::new(crate::folder::DataFolder::open(folder.path()).unwrap());
     let store = EmbeddedStore::open(data, &Options::default()).unwrap();
-    race(Arc::new(store)).await;
+    race(Nodes::on(Arc::new(store))).await;
 }

@@ -174,7 +174,7 @@ impl Inner {
 }
 
 /// What Redis is told to do, in pieces that Lua can unpack.
-fn commands_of(write: &KeyWrite) -> Vec<(&'static str, Vec<Bytes>)> {
+pub(super) fn commands_of(write: &KeyWrite) -> Vec<(&'static str, Vec<Bytes>)> {
     let number = |number: i64| Bytes::from(number.to_string());
     let pieces = |name: &'static str, items: &[Bytes]| {
         items.chunks(ARGUMENTS).map(|piece| (name, piece.to_vec())).collect::<Vec<_>>()

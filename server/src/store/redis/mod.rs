@@ -32,8 +32,8 @@ use self::reply::Reply;
 use self::scripts::{Call, Lua};
 use super::limits::{self, Limits};
 use super::{
-    Append, Appended, Follower, Hint, KeyCommand, KeyWrite, Lease, Loaded, Page, Result, RoomPage, RoomStore,
-    Start, StoreError,
+    Append, Appended, Follower, Hint, KeyCommand, KeyStore, KeyWrite, Lease, Loaded, Page, Result, RoomPage,
+    RoomStore, Start, StoreError,
 };
 
 mod append;
@@ -47,6 +47,7 @@ mod recent;
 mod reply;
 mod scan;
 mod scripts;
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -453,6 +454,10 @@ fn restless(room: &RoomId) -> StoreError {
 }
 
 impl RoomStore for RedisStore {
+    fn keys(&self) -> Option<&dyn KeyStore> {
+        Some(self)
+    }
+
     fn load<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Result<Option<Loaded>>> {
         self.inner.load(room).boxed()
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::readable::Readable;
 use crate::store::Follower;
 
 /// Which kind of Redis is at the address.
@@ -39,6 +40,8 @@ pub struct Options {
     pub retry_attempts: u32,
     /// Replicas that must have an append before it counts as done.
     pub wait_replicas: u32,
+    /// How much the readable keys show.
+    pub shows: Readable,
     /// Who has a worklist.
     pub followers: Vec<Follower>,
     /// How long a node relies on having put a room onto the worklists.
@@ -59,6 +62,7 @@ impl Default for Options {
             timeout: Duration::from_millis(5_000),
             retry_attempts: 3,
             wait_replicas: 0,
+            shows: Readable::DEFAULT,
             followers: Vec::new(),
             mark_lifetime: Duration::from_secs(30),
             clock_skew: Duration::from_secs(5),

@@ -40,6 +40,10 @@ scripts! {
     LEASES = " flags=no-writes" "leases";
     SET_CURSOR = "" "set_cursor";
     MARK = "" "mark";
+    REWRITE = "" "rewrite";
+    KEYS = "" "keys";
+    NAME = "" "name";
+    PRUNE = " flags=allow-oom" "prune";
     SETTLE = " flags=allow-oom" "settle";
 }
 
