@@ -17,6 +17,7 @@ use crate::follow::Following;
 use crate::health::{self, Component, Health, Phase, Watched};
 use crate::http::{self, Api};
 use crate::net::{Net, NetConfig, accept};
+use crate::readable::index::Index;
 use crate::rooms::{Directory, Rooms};
 use crate::session::{self, Session, Sessions};
 use crate::store::{EmbeddedStore, Options as StoreOptions, RedisOptions, RedisStore, SharedStore};
@@ -132,6 +133,11 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         });
         archiving = Some((following, probing));
     }
+    // Where somebody may look into the store, a follower keeps the keys that belong to no single room.
+    let indexing = store.keys().is_some().then(|| {
+        let index = Index::new(store.clone(), node.clone());
+        Following::start(store.clone(), Arc::new(index), node.clone())
+    });
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
     let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
@@ -183,6 +189,9 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     stopped("sockets", "all are closed");
     hints.abort();
     probes.abort();
+    if let Some(following) = indexing {
+        following.stop(drain / 16).await;
+    }
     if let Some((following, probing)) = archiving {
         following.stop(drain / 8).await;
         probing.inspect(|probing| probing.abort());

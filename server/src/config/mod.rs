@@ -252,7 +252,8 @@ impl Config {
     /// Who follows the logs.
     fn followers(&self) -> Vec<store::Follower> {
         let archive = (self.archive.kind != ArchiveKind::None).then_some(store::Follower::Archive);
-        archive.into_iter().collect()
+        let index = (self.store.kind == StoreKind::Redis).then_some(store::Follower::Index);
+        [archive, index].into_iter().flatten().collect()
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use enfilade_core::limits;
 use serde::{Deserialize, Serialize};
 
+use crate::readable::Readable;
 use crate::store::{RedisMode, RedisOptions};
 
 /// Where Redis is, for a store of many nodes.
@@ -29,6 +31,12 @@ pub struct Redis {
     pub retry_attempts: u32,
     /// Replicas that must have what was written before it is acknowledged.
     pub wait_replicas: u32,
+    /// Messages of a room that the readable keys show.
+    pub chat_messages: usize,
+    /// Seconds that a room's readable keys stay when nothing is written to it; 0 is for ever. The room itself stays.
+    pub room_ttl: u64,
+    /// Seconds that a user's session is shown after their last connection.
+    pub session_ttl: u64,
 }
 
 impl Default for Redis {
@@ -44,10 +52,15 @@ impl Default for Redis {
             timeout: options.timeout.as_millis() as u64,
             retry_attempts: options.retry_attempts,
             wait_replicas: options.wait_replicas,
+            chat_messages: options.shows.chat_messages,
+            room_ttl: options.shows.expiry.map_or(0, |expiry| expiry.as_secs()),
+            session_ttl: options.shows.session.as_secs(),
         }
     }
 }
 
+/// A year.
+const TTL_MAX: u64 = 365 * 86_400;
 /// Bytes of a prefix: every key has it.
 const PREFIX_BYTES: usize = 64;
 
@@ -73,6 +86,9 @@ impl Redis {
             ("redis.timeout", self.timeout, 100, 60_000),
             ("redis.retry_attempts", self.retry_attempts.into(), 0, 20),
             ("redis.wait_replicas", self.wait_replicas.into(), 0, 10),
+            ("redis.chat_messages", self.chat_messages as u64, 1, limits::ACTIVE_MESSAGES as u64),
+            ("redis.room_ttl", self.room_ttl, 0, TTL_MAX),
+            ("redis.session_ttl", self.session_ttl, 60, TTL_MAX),
         ];
         for (key, value, min, max) in ranges {
             if !(min..=max).contains(&value) {
@@ -95,6 +111,11 @@ impl From<&Redis> for RedisOptions {
             timeout: Duration::from_millis(redis.timeout),
             retry_attempts: redis.retry_attempts,
             wait_replicas: redis.wait_replicas,
+            shows: Readable {
+                chat_messages: redis.chat_messages,
+                expiry: (redis.room_ttl > 0).then(|| Duration::from_secs(redis.room_ttl)),
+                session: Duration::from_secs(redis.session_ttl),
+            },
             ..RedisOptions::default()
         }
     }

@@ -7,8 +7,8 @@ use enfilade_core::{RoomId, UserId};
 
 use super::{Readable, Subject, inspect, rebuild};
 use crate::config::Config;
-use crate::folder::DataFolder;
-use crate::store::{EmbeddedStore, SharedStore};
+use crate::serve::{Settings, open_place};
+use crate::store::{RedisStore, SharedStore};
 
 /// What to show.
 #[derive(Debug, Subcommand)]
@@ -131,16 +131,21 @@ async fn rebuild_in(store: &SharedStore, room: Option<RoomId>) -> Result<String,
     }
 }
 
-/// The store of the configuration, and the prefix of its keys.
+/// The store of the configuration, and the prefix of its keys. Redis is looked into while servers use it; the file of
+/// the embedded store is its server's alone.
 async fn open(config: &Config) -> Result<(SharedStore, String), String> {
+    let settings = Settings::from(config);
+    if let Some(redis) = settings.redis {
+        let prefix = redis.prefix.clone();
+        let store = RedisStore::open(redis).await.map_err(|error| error.to_string())?;
+        return Ok((Arc::new(store), prefix));
+    }
     if !config.data_dir.is_dir() {
         let folder = config.data_dir.display();
         return Err(format!("there is no folder {folder} (data_dir); name the one that the server uses"));
     }
-    let folder = DataFolder::open(&config.data_dir).map_err(|error| error.to_string())?;
-    let options = crate::serve::Settings::from(config).store;
-    let store = EmbeddedStore::open(Arc::new(folder), &options).map_err(|error| error.to_string())?;
-    Ok((Arc::new(store), "enfilade:".to_owned()))
+    let place = open_place(&settings).await.map_err(|error| error.to_string())?;
+    Ok((place.store, config.redis.prefix.clone()))
 }
 
 async fn close(store: &SharedStore) -> Result<(), String> {

@@ -23,8 +23,6 @@ const FLUSH: Duration = Duration::from_millis(250);
 const RENEW: Duration = Duration::from_millis(limits::LEASE / 3);
 /// How long a connection counts that nobody renews.
 const LEASE: Duration = Duration::from_millis(limits::LEASE);
-/// A session is remembered for so long after its last connection.
-const SESSION: Duration = Duration::from_secs(3_600);
 /// Writes that wait; what is beyond is left out: what lasts is written anew at each renewal, and the rest lapses.
 const WAITING: usize = 65_536;
 /// Writes of one request.
@@ -33,6 +31,7 @@ const AT_ONCE: usize = 1_024;
 /// The connections of this node, and what is to be written of them. Cheap to tell: nothing waits for the store.
 pub struct Connections {
     node: String,
+    session: Duration,
     table: Mutex<Table>,
 }
 
@@ -52,9 +51,9 @@ struct Conn {
 }
 
 impl Connections {
-    /// Of a node with this name.
-    pub fn new(node: String) -> Arc<Connections> {
-        Arc::new(Connections { node, table: Mutex::default() })
+    /// Of a node with this name. Sessions are shown for so long after their last connection.
+    pub fn new(node: String, session: Duration) -> Arc<Connections> {
+        Arc::new(Connections { node, session, table: Mutex::default() })
     }
 
     /// Somebody has connected.
@@ -204,7 +203,7 @@ impl Connections {
             ("last_seen", at.0.to_string()),
         ];
         table.put(session_key(&known.user), set(fields));
-        table.put(session_key(&known.user), KeyCommand::Expire(SESSION));
+        table.put(session_key(&known.user), KeyCommand::Expire(self.session));
         table.put(USERS_ONLINE.into(), KeyCommand::ZAdd(vec![(score(at), bytes(&known.user))]));
     }
 
@@ -281,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn users_are_online_while_a_connection_of_theirs_is_and_rooms_list_connections() {
         let store = MemoryStore::showing(Readable::DEFAULT);
-        let node = Connections::new("n1".into());
+        let node = Connections::new("n1".into(), LEASE);
         let lobby = RoomId::new("lobby").unwrap();
         node.connected(1, "ann", "Ann");
         node.connected(2, "ann", "Ann");
@@ -316,7 +315,7 @@ mod tests {
         let store = MemoryStore::showing(Readable::DEFAULT);
         let lobby = RoomId::new("lobby").unwrap();
         for name in ["n1", "n2"] {
-            let node = Connections::new(name.into());
+            let node = Connections::new(name.into(), LEASE);
             node.connected(1, name, name);
             node.entered(1, &lobby);
             node.flush(&store).await;
@@ -329,7 +328,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_store_did_not_take_is_written_later_in_its_order() {
         let store = MemoryStore::showing(Readable::DEFAULT);
-        let node = Connections::new("n1".into());
+        let node = Connections::new("n1".into(), LEASE);
         let lobby = RoomId::new("lobby").unwrap();
         let closed = MemoryStore::showing(Readable::DEFAULT);
         crate::store::RoomStore::close(&closed).await.unwrap();
@@ -346,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn who_types_is_listed_until_that_ends() {
         let store = MemoryStore::showing(Readable::DEFAULT);
-        let node = Connections::new("n1".into());
+        let node = Connections::new("n1".into(), LEASE);
         let lobby = RoomId::new("lobby").unwrap();
         node.typing(&lobby, "ann", true);
         node.typing(&lobby, "ben", true);

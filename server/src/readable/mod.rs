@@ -37,10 +37,15 @@ pub struct Readable {
     pub chat_messages: usize,
     /// How long a room's keys stay when nothing is written to it; `None` is for ever.
     pub expiry: Option<Duration>,
+    /// How long a user's session is shown after their last connection has ended.
+    pub session: Duration,
 }
 
 /// Messages that a chat shows where nobody says otherwise.
 pub const CHAT_MESSAGES: usize = 100;
+
+/// How long a session is shown where nobody says otherwise: an hour.
+pub const SESSION: Duration = Duration::from_secs(3_600);
 
 impl Default for Readable {
     fn default() -> Readable {
@@ -50,7 +55,7 @@ impl Default for Readable {
 
 impl Readable {
     /// The newest hundred messages, for ever.
-    pub const DEFAULT: Readable = Readable { chat_messages: CHAT_MESSAGES, expiry: None };
+    pub const DEFAULT: Readable = Readable { chat_messages: CHAT_MESSAGES, expiry: None, session: SESSION };
 
     /// What a batch does to the keys of a room that has all of them as of `before`: at the cost of the change.
     ///

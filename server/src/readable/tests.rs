@@ -22,7 +22,7 @@ impl Room {
     fn new(id: &str, chat_messages: usize) -> Room {
         let mut state = RoomState::authority(RoomId::new(id).unwrap());
         state.open_epoch(7);
-        let readable = Readable { chat_messages, expiry: None };
+        let readable = Readable { chat_messages, ..Readable::DEFAULT };
         Room { state, log: Vec::new(), keys: Keyspace::default(), readable, written: Vec::new() }
     }
 

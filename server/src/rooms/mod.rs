@@ -137,7 +137,7 @@ impl Rooms {
         budgets: Budgets,
     ) -> Rooms {
         let runtime = tokio::runtime::Handle::current();
-        let connections = store.keys().is_some().then(|| Connections::new(node.clone()));
+        let connections = store.keys().map(|keys| Connections::new(node.clone(), keys.shows().session));
         if let Some(connections) = &connections {
             runtime.spawn(Connections::run(Arc::downgrade(connections), store.clone()));
         }
