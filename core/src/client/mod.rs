@@ -82,8 +82,8 @@ impl User {
 ///
 /// 1. Make it with a seed (from a secure source of random numbers) and the time. Give back what was stored, by
 ///    [`restore`](Client::restore), before anything else.
-/// 2. Call inputs (`handle_…`) and commands as they come, each with the time. The time is any clock in milliseconds
-///    that does not run backwards; best is that of 1970. When a frame and a timer are due together, the frame is first.
+/// 2. Call inputs (`handle_…`) and commands as they come, each with the time. The time is any clock in milliseconds,
+///    best that of 1970; where it is set back, no time has passed. When a frame and a timer are due together, the frame is first.
 /// 3. After each call, take [`poll_effect`](Client::poll_effect) until it is empty and do what it says, in order, then
 ///    [`poll_event`](Client::poll_event) until it is empty, and read the views of what has changed.
 /// 4. Call [`handle_timeout`](Client::handle_timeout) at [`next_deadline`](Client::next_deadline), which may change
@@ -175,8 +175,10 @@ impl User {
 pub struct Client {
     config: ClientConfig,
     rng: Rng,
-    /// The latest time that was handed in: time does not run backwards in here.
+    /// The latest time: it does not run backwards in here.
     now: Millis,
+    /// By how much that is ahead of the host's clock, which was set back so far.
+    ahead: u64,
     client_id: ClientId,
     counter: Counter,
     requests: u64,
@@ -213,6 +215,7 @@ impl Client {
             config,
             rng,
             now,
+            ahead: 0,
             counter: Counter::after(0),
             requests: 0,
             user: None,
@@ -497,15 +500,24 @@ impl Client {
             (online(self.list.deadline()).filter(|_| !self.link.in_background), Timer::RoomList),
         ]
         .into_iter()
-        .filter_map(|(at, timer)| at.map(|at| (at, timer)))
+        .filter_map(|(at, timer)| at.map(|at| (self.host_time(at), timer)))
         .min()
     }
 
     // ----------------------------------------------------------------------------------------------------- rest
 
+    /// The time by which the session counts. When the host's clock is set back, by a second or by years, no time has
+    /// passed, and from there it goes on.
     fn tick(&mut self, now: Millis) -> Millis {
-        self.now = self.now.max(now);
+        let told = now + self.ahead;
+        self.ahead += self.now.since(told);
+        self.now = self.now.max(told);
         self.now
+    }
+
+    /// What the host's clock shows at one of the session's times.
+    fn host_time(&self, at: Millis) -> Millis {
+        Millis(at.0.saturating_sub(self.ahead))
     }
 
     fn handle_body(&mut self, body: Option<Frame>, bytes: usize, now: Millis) {

@@ -362,7 +362,9 @@ impl Client {
             Phase::Authenticating { .. } => ConnectionState::Authenticating,
             Phase::Online { .. } => ConnectionState::Online,
             Phase::Waiting { .. } if !link.has_network => ConnectionState::Offline,
-            Phase::Waiting { until } => ConnectionState::Waiting { until, attempt: link.backoff.attempts() },
+            Phase::Waiting { until } => {
+                ConnectionState::Waiting { until: self.host_time(until), attempt: link.backoff.attempts() }
+            }
             Phase::Failed(code) => ConnectionState::Failed { code },
         };
         ConnectionView {

@@ -34,10 +34,12 @@ pub enum Act {
     Mute,
     /// Keeps somebody out, or no longer does.
     Ban,
+    /// Chooses a side where two have written the same.
+    Choose,
 }
 
 impl Act {
-    pub(super) const ALL: [Act; 13] = [
+    pub(super) const ALL: [Act; 14] = [
         Act::Draw,
         Act::Score,
         Act::Team,
@@ -51,6 +53,7 @@ impl Act {
         Act::Kick,
         Act::Mute,
         Act::Ban,
+        Act::Choose,
     ];
 }
 
@@ -76,13 +79,24 @@ impl World {
             let drawn = self.clients[client].client.set_element(room, &key, value, now);
             return self.noted(client, room, drawn.ok());
         }
+        if act == Act::Choose {
+            return self.choose(client);
+        }
         let Some(body) = self.body(client, room, act) else { return };
         let done = self.clients[client].client.submit(room, body, now);
         self.noted(client, room, done.ok());
     }
 
+    /// Does what the client does not refuse at once.
+    pub(super) fn submit(&mut self, client: usize, room: &RoomId, body: Body) {
+        let now = self.clock(client);
+        let done = self.clients[client].client.submit(room, body, now);
+        self.noted(client, room, done.ok());
+        self.serve_client(client);
+    }
+
     /// From here on it must not disappear.
-    fn noted(&mut self, client: usize, room: &RoomId, op_id: Option<OpId>) {
+    pub(super) fn noted(&mut self, client: usize, room: &RoomId, op_id: Option<OpId>) {
         let Some(op_id) = op_id else { return };
         let host = &mut self.clients[client];
         host.posted.insert(op_id, (room.clone(), String::new()));
@@ -99,7 +113,7 @@ impl World {
         }
         let message_id = Some(message_id);
         Some(match act {
-            Act::Draw => return None,
+            Act::Draw | Act::Choose => return None,
             Act::Score => Body::AddScore(v1::AddScore { points: 1 + self.pick(9) as u64, user: None }),
             Act::Team if is_back => Body::SetTeams(v1::SetTeams { teams: vec!["red".into(), "blue".into()] }),
             Act::Team => Body::JoinTeam(v1::JoinTeam { team: None }),

@@ -1,16 +1,16 @@
 //! The world's client half: apps that do what their clients want, and look at what they are told.
 
 use enfilade_core::authority::ConnId;
-use enfilade_core::client::{Effect, Event, Network as Device, RoomChange};
+use enfilade_core::client::{Effect, Event, Network as Device, RoomChange, RoomView};
 use enfilade_core::tier::TierReason;
 use enfilade_core::v1::room_state_sync::Data;
 use enfilade_core::v1::server_frame::Body as Frame;
 use enfilade_core::{Code, OpId, Retry, RoomId, Tier, limits, v1, wire};
 
 use super::client::Link;
-use super::invariants;
 use super::network::{Arrival, Life};
 use super::world::World;
+use super::{conflicts, invariants};
 
 impl World {
     /// Does what a client wants, and checks what it shows.
@@ -54,6 +54,7 @@ impl World {
         while let Some(event) = self.clients[client].client.poll_event() {
             self.see(client, event);
         }
+        self.look_where(client);
         let checked = invariants::check_client(self, client);
         self.note(checked);
         self.count(client);
@@ -82,7 +83,17 @@ impl World {
                 for change in changes {
                     match change {
                         RoomChange::Prepended(_) => self.mark("history is loaded"),
-                        RoomChange::MessagesDropped(_) => self.mark("a window drops its oldest messages"),
+                        RoomChange::MessagesDropped(_) => {
+                            self.mark("a window drops its oldest messages");
+                            let view = self.clients[client].client.room(&room);
+                            let is_short = |view: RoomView<'_>| {
+                                view.tier() == Tier::Background
+                                    && view.message_count() < limits::BACKGROUND_MESSAGES
+                            };
+                            if view.is_some_and(is_short) {
+                                self.mark("a Background room lets go of messages to stay within its bytes");
+                            }
+                        }
                         RoomChange::Tier => self.see_tier(client, &room),
                         RoomChange::Presence => self.see_people(client, &room),
                         _ => {}
@@ -104,6 +115,10 @@ impl World {
                     host.rejected.insert(op_id, code);
                     let checked = invariants::what_was_refused_is_not_in_the_log(self, &room, op_id);
                     self.note(checked);
+                    if code == Code::ConflictKept {
+                        let checked = conflicts::what_is_kept_waits_in_the_inbox(self, client, op_id);
+                        self.note(checked);
+                    }
                 }
             }
             Event::TokenNeeded => {

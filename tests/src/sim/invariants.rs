@@ -9,6 +9,7 @@ use enfilade_core::{Entry, OpId, RoomId, Tier, UserId, limits, v1};
 use super::client::ClientHost;
 use super::model::Log;
 use super::world::World;
+use super::{conflicts, presence};
 
 /// Arrivals under way: more means that somebody sends without end.
 const UNDER_WAY: usize = 4_000;
@@ -19,6 +20,7 @@ pub(super) fn check_client(world: &World, client: usize) -> Result<(), String> {
     what_was_posted_is_somewhere(world, host)?;
     attempts_to_connect_are_bounded(host)?;
     what_is_under_way_is_bounded(world, host)?;
+    presence::check(world, client)?;
     if let ConnectionState::Failed { code } = host.client.connection().state {
         return Err(format!("{} has given up: {code}", host.user));
     }
@@ -72,10 +74,12 @@ pub(super) fn check_world(world: &World) -> Result<(), String> {
 /// The first that does not hold.
 pub fn check_at_rest(world: &World) -> Result<(), String> {
     check_world(world)?;
+    conflicts::check_at_rest(world)?;
     for host in &world.clients {
         for op_id in host.acked.keys() {
             let (room, _) = &host.posted[op_id];
-            let is_there = world.reference.current(&world.store, room).and_then(|log| log.place(*op_id));
+            let is_there =
+                world.reference.current(&world.store, room).and_then(|log| log.place_in_any_words(*op_id));
             if is_there.is_none() && !world.lost.contains(op_id) {
                 return Err(format!("{op_id} was acknowledged, and is not in {room}"));
             }
@@ -214,7 +218,7 @@ pub(super) fn what_was_acknowledged_is_in_the_log(
     let (_, text) = &host.posted[&op_id];
     let log = world.reference.log(room, position.epoch);
     let is_there = log.is_some_and(|log| {
-        log.place(op_id) == Some(position.seq)
+        log.place_in_any_words(op_id) == Some(position.seq)
             && (text.is_empty()
                 || log
                     .messages
@@ -281,6 +285,10 @@ fn tiers_are_within_their_bounds(host: &ClientHost, room: &RoomId, view: RoomVie
     };
     if view.message_count() > most {
         return Err(format!("{} holds {} messages of {room}", host.user, view.message_count()));
+    }
+    let Some(budget) = host.client.budget(room) else { return Ok(()) };
+    if budget.memory > budget.budget.memory {
+        return Err(format!("{} takes {} bytes for {room} in {:?}", host.user, budget.memory, budget.tier));
     }
     Ok(())
 }

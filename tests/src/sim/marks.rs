@@ -40,6 +40,7 @@ pub const ALL: &[&str] = &[
     "a client that slept hears what waited",
     "a clock jumps forwards",
     "a clock jumps backwards",
+    "a clock jumps far back",
     "a consumer stalls",
     "a waiting state frame is replaced by a newer one",
     "a slow consumer is closed",
@@ -61,6 +62,13 @@ pub const ALL: &[&str] = &[
     "somebody's membership is ended",
     "somebody is silenced",
     "slow mode holds somebody back",
+    "a conflict waits for its author's choice",
+    "a conflict is resolved where it was made",
+    "a conflict is resolved on another device",
+    "a default holds for want of a choice",
+    "a chosen side has reached its room",
+    "a Background room's bandwidth is spent",
+    "a Background room lets go of messages to stay within its bytes",
 ];
 
 /// How often each was reached.

@@ -9,12 +9,15 @@
 pub mod act;
 mod arrive;
 pub mod client;
+mod conflicts;
 mod host;
 pub mod invariants;
 pub mod marks;
 pub mod model;
 pub mod network;
 pub mod node;
+mod presence;
+mod purse;
 mod serve;
 pub mod store;
 mod time;

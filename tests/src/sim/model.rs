@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use enfilade_core::op::Body;
-use enfilade_core::{ClientId, Code, Entry, OpId, RoomId, RoomState, UserId, v1};
+use enfilade_core::{ClientId, Code, Entry, OpId, RoomId, RoomState, UserId, hash53, v1};
+use prost::Message as _;
 
 use super::store::{Room, Store};
 
@@ -125,6 +126,13 @@ impl Log {
     /// Where an operation is.
     pub fn place(&self, op_id: OpId) -> Option<u64> {
         self.places.get(&op_id).copied()
+    }
+
+    /// Where an operation is, in its own words or, where it holds over another's, in the server's, under the id that
+    /// stands for it.
+    pub fn place_in_any_words(&self, op_id: OpId) -> Option<u64> {
+        let client = ClientId(hash53(&op_id.wire().encode_to_vec(), 1).max(1));
+        self.place(op_id).or_else(|| self.place(OpId { client, counter: 1 }))
     }
 
     fn take(&mut self, id: &RoomId, entry: Entry) -> Result<(), String> {

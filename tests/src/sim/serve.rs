@@ -3,7 +3,7 @@
 use enfilade_core::authority::{Appended, ConnId, ConnectionEffect, Effect, Identity, Lane, RoomRequest};
 use enfilade_core::v1::room_state_sync::Data;
 use enfilade_core::v1::server_frame::Body as Frame;
-use enfilade_core::{Code, Millis, OpId, RoomId, UserId, limits, v1, wire};
+use enfilade_core::{Code, Millis, OpId, RoomId, Tier, UserId, limits, v1, wire};
 
 use super::World;
 use super::network::{Answer, Arrival, Life, Request};
@@ -163,6 +163,7 @@ impl World {
         let Some(socket) = self.nodes[life.node].conns.get_mut(&conn) else { return };
         if socket.backlog.is_none() {
             socket.backlog = Some(Default::default());
+            self.unrest(self.now + time);
             self.network.push(self.now + time, Arrival::Drained { life, conn });
             self.mark("a consumer stalls");
         }
@@ -215,6 +216,10 @@ impl World {
             match effect {
                 Effect::Send { conn, lane, frame } => self.send(node, conn, lane, &frame),
                 Effect::Broadcast { tier, lane, frame } => {
+                    if tier == Tier::Background {
+                        let checked = self.spend(node, room, &frame);
+                        self.note(checked);
+                    }
                     let receives =
                         |(_, socket): &(&ConnId, &Socket)| socket.channels.get(room) == Some(&tier);
                     let conns = self.nodes[node].conns.iter().filter(receives);
@@ -256,6 +261,7 @@ impl World {
                 }
                 Effect::Occupied { .. } => {}
                 Effect::Load => {
+                    self.purses.remove(&(node, room.clone()));
                     if authority.state().exists() {
                         self.mark("a node reloads a room");
                     }
@@ -288,6 +294,9 @@ impl World {
     /// The store does what is asked, even for a node that has crashed in the meantime.
     pub(super) fn ask(&mut self, life: Life, room: RoomId, request: Request) {
         let fails = self.failing > 0;
+        if fails {
+            self.unrest(self.now);
+        }
         self.failing = self.failing.saturating_sub(1);
         // A failure may come before or after the deed.
         let is_done = !fails || self.pick(2) == 0;

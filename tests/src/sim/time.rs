@@ -168,6 +168,7 @@ impl World {
     /// A client goes on: mostly it hears first what waited, but a host may let an overdue timer come before that.
     pub(super) fn wake_client(&mut self, client: usize) {
         let Some(waiting) = self.clients[client].paused.take() else { return };
+        self.lose_sight(client);
         if !waiting.is_empty() {
             self.mark("a client that slept hears what waited");
         }
@@ -183,6 +184,7 @@ impl World {
             return;
         }
         self.nodes[node].paused = Some(VecDeque::new());
+        self.unrest(self.now + time);
         let (at, life) = (self.now + time, self.life(node));
         self.network.push(at, Arrival::WakeNode { life });
         self.mark("a node is paused");
@@ -190,20 +192,29 @@ impl World {
 
     pub(super) fn wake_node(&mut self, life: Life) {
         if let Some(waiting) = self.nodes[life.node].paused.take() {
+            self.unrest(self.now);
             waiting.into_iter().for_each(|arrival| self.take(arrival));
         }
     }
 
-    /// A client's clock is set. Time does not run backwards for a session; it stands still until the clock is there.
+    /// A client's clock is set.
     pub(super) fn set_clock(&mut self, client: usize, by: i64) {
         let now = self.now;
+        self.unrest(now);
         let host = &mut self.clients[client];
-        // Two settings back would add up to more than a session should have to sit out.
-        if by < 0 && host.skew < 0 {
-            return;
-        }
         host.skew += by;
         host.jolts.push_back(now);
-        self.mark(if by < 0 { "a clock jumps backwards" } else { "a clock jumps forwards" });
+        let is_awake = host.paused.is_none();
+        self.mark(match by {
+            ..=-3_600_000 => "a clock jumps far back",
+            -3_599_999..0 => "a clock jumps backwards",
+            0.. => "a clock jumps forwards",
+        });
+        // A host's timers run by how long it is until they are due: they are set anew.
+        if is_awake {
+            let now = self.clock(client);
+            self.clients[client].client.handle_timeout(now);
+            self.serve_client(client);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use enfilade_core::{OpId, RoomId, Tier};
 
 use super::act::Act;
-use super::world::World;
+use super::world::{LONG, World};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub enum Transition {
     Post { client: usize, room: RoomId, mention: bool, times: usize },
     /// Somebody does something else.
     Act { client: usize, room: RoomId, act: Act },
+    /// Two write the same, one of them without a connection.
+    Diverge { client: usize, other: usize, room: RoomId },
     /// Somebody takes back what was not sent yet.
     Cancel { client: usize, op_id: OpId },
     /// Somebody has read to the end.
@@ -74,7 +76,10 @@ impl Transition {
         let Some(room) = world.some_room() else {
             return if world.pick(2) == 0 { Transition::Create { client } } else { wait(world) };
         };
-        let dice = world.pick(224);
+        if world.pick(3) == 0 && world.clients[client].client.conflicts().next().is_some() {
+            return Transition::Act { client, room, act: Act::Choose }.unless_asleep(world);
+        }
+        let dice = world.pick(236);
         let chosen = match dice {
             0..=49 => wait(world),
             50..=53 if world.rooms.len() < 4 => Transition::Create { client },
@@ -84,7 +89,11 @@ impl Transition {
             91..=102 => Transition::Join { client, room },
             103..=104 => Transition::Leave { client, room },
             105..=138 => {
-                let times = if world.pick(30) == 0 { 40 } else { 1 };
+                let times = match world.pick(60) {
+                    0 => 40,
+                    1 => LONG,
+                    _ => 1,
+                };
                 Transition::Post { client, room, mention: world.pick(4) == 0, times }
             }
             139..=144 => match world.cancellable(client) {
@@ -112,6 +121,7 @@ impl Transition {
             190..=191 => Transition::Reopen { room, lost: [0, 0, 1, 3][world.pick(4)] },
             192..=196 => Transition::Disturb { is_disturbed: world.pick(2) == 0 },
             197..=200 => Transition::Unload { node },
+            201..=210 => Transition::Diverge { client, other: world.pick(world.clients.len()), room },
             _ => Transition::Act { client, room, act: Act::ALL[world.pick(Act::ALL.len())] },
         };
         chosen.unless_asleep(world)
@@ -143,7 +153,7 @@ impl Transition {
 
 /// Mostly short, so that much is under way at the same time.
 fn wait(world: &mut World) -> Transition {
-    let longest = [5, 40, 300, 2_000, 12_000][world.pick(5)];
+    let longest = [5, 40, 300, 2_000, 12_000, 5, 40, 300, 2_000, 70_000][world.pick(10)];
     Transition::Wait(1 + world.pick(longest) as u64)
 }
 
@@ -152,13 +162,14 @@ fn nap(world: &mut World) -> u64 {
     1 + world.pick(longest) as u64
 }
 
-/// Clocks are set back a little, and forwards by anything.
+/// Clocks are set forwards and back, by a little and by much.
 fn leap(world: &mut World) -> i64 {
-    match world.pick(5) {
-        0 => -(world.pick(30_000) as i64),
+    let by = match world.pick(5) {
+        0 => world.pick(30_000) as i64,
         1 => world.pick(2_000) as i64,
         2 => 3_600_000,
         3 => 40 * 24 * 3_600_000,
         _ => world.pick(60_000) as i64,
-    }
+    };
+    if world.pick(2) == 0 { by } else { -by }
 }

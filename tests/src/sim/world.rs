@@ -5,15 +5,19 @@ use std::fmt;
 
 use enfilade_core::client::{Network as Device, Synced};
 use enfilade_core::op::{Body, post};
-use enfilade_core::{ClientId, Code, Entry, Millis, OpId, Position, Rng, RoomId, Tier, UserId, op, v1};
+use enfilade_core::{
+    ClientId, Code, Entry, Millis, OpId, Position, Rng, RoomId, Tier, UserId, limits, op, v1,
+};
 
 use super::client::ClientHost;
 use super::marks::{self, Marks};
 use super::model::Reference;
 use super::network::Network;
 use super::node::{HEARTBEAT, Node};
+use super::presence::Sightings;
+use super::purse::Purse;
 use super::store::Store;
-use super::{Transition, act, invariants};
+use super::{Transition, act, conflicts, invariants};
 
 /// Everything that there is.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct World {
     pub(super) token_life: u64,
     pub(super) next_conn: u64,
     pub(super) report: Report,
+    pub(super) sightings: Sightings,
+    pub(super) purses: BTreeMap<(usize, RoomId), Purse>,
     broken: Option<String>,
     posts: u64,
 }
@@ -80,6 +86,8 @@ impl fmt::Display for Report {
 
 /// The longest that coming to rest may take: several back-offs, put-offs, heartbeats and leases.
 const REST: u64 = 180_000;
+/// Messages that are written at once and as long as may be: more than a Background room may hold in bytes.
+pub(super) const LONG: usize = 24;
 /// Messages of a room that is older than the world, in one of eight: more than any tier holds.
 const OLD_MESSAGES: u64 = 1_150;
 
@@ -111,6 +119,8 @@ impl World {
             token_life,
             next_conn: 1,
             report: Report::default(),
+            sightings: Sightings::default(),
+            purses: BTreeMap::new(),
             broken: None,
             posts: 0,
         };
@@ -215,7 +225,10 @@ impl World {
         let Some(room) = self.store.room(id) else { return };
         let checked = match self.reference.follow(id, room) {
             Ok(entries) => {
-                entries.iter().filter_map(act::mark).for_each(|mark| self.report.marks.reach(mark));
+                entries
+                    .iter()
+                    .filter_map(|entry| act::mark(entry).or(conflicts::mark(entry)))
+                    .for_each(|mark| self.report.marks.reach(mark));
                 invariants::what_was_given_up_is_not_sequenced(&self.clients, entries)
             }
             Err(broken) => Err(broken),
@@ -249,11 +262,18 @@ impl World {
             Transition::Stall { client, time } => self.stall(client, time),
             Transition::CrashNode { node } => self.crash_node(node),
             Transition::PauseNode { node, time } => self.pause_node(node, time),
-            Transition::NodeClock { node, skew } => self.nodes[node].skew = skew,
+            Transition::NodeClock { node, skew } => {
+                self.nodes[node].skew = skew;
+                self.unrest(self.now);
+            }
+            Transition::Diverge { client, other, room } => self.diverge(client, other, &room),
             Transition::Drain { node } => self.drain(node),
             Transition::FailStore { requests } => self.failing = requests,
             Transition::Reopen { room, lost } => self.reopen(&room, lost),
-            Transition::Disturb { is_disturbed } => self.is_disturbed = is_disturbed,
+            Transition::Disturb { is_disturbed } => {
+                (self.sightings.unrest, self.sightings.disturbed) = (self.now, self.now);
+                self.is_disturbed = is_disturbed;
+            }
             Transition::Unload { node } => {
                 self.nodes[node].rooms.retain(|_, authority| !authority.is_idle());
             }
@@ -299,7 +319,9 @@ impl World {
                 client
             }
             Transition::Post { client, room, mention, times } => {
-                (0..times).for_each(|_| self.post(client, &room, mention));
+                let padding =
+                    if times == LONG { "\u{1f3b9}".repeat(limits::TEXT_CHARS - 30) } else { String::new() };
+                (0..times).for_each(|_| self.post(client, &room, mention, &padding));
                 client
             }
             Transition::Act { client, room, act } => {
@@ -346,9 +368,9 @@ impl World {
         self.serve_client(client);
     }
 
-    fn post(&mut self, client: usize, room: &RoomId, mention: bool) {
+    fn post(&mut self, client: usize, room: &RoomId, mention: bool, padding: &str) {
         self.posts += 1;
-        let text = format!("message {}", self.posts);
+        let text = format!("message {} {padding}", self.posts);
         let mentions = if mention { vec!["ada".into(), "bob".into(), "cyd".into()] } else { Vec::new() };
         let now = self.clock(client);
         let host = &mut self.clients[client];
@@ -373,6 +395,7 @@ impl World {
         if old.epoch == 0 {
             return;
         }
+        self.unrest(self.now);
         let epoch = self.rng.id53();
         let lost = self.store.reopen(room, epoch, lost) as u64;
         if let Some(log) = self.reference.log(room, old.epoch).filter(|_| lost > 0) {
@@ -393,6 +416,7 @@ impl World {
     pub fn settle(&mut self) -> Result<(), String> {
         self.failing = 0;
         self.is_disturbed = false;
+        self.unrest(self.now);
         for node in 0..self.nodes.len() {
             self.nodes[node].skew = 0;
             self.wake_node(self.life(node));

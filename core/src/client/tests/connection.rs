@@ -322,3 +322,27 @@ fn the_close_codes_of_websockets_are_not_taken_for_ours() {
     assert_eq!(host.client.connection().reason, None);
     assert!(matches!(host.state(), ConnectionState::Waiting { .. }));
 }
+
+#[test]
+fn a_clock_that_is_set_back_by_a_year_makes_nobody_wait_for_a_year() {
+    let mut host = Host::new();
+    let year = 365 * 24 * 3_600_000;
+    host.now = 2 * year;
+    host.call(|client, now| client.set_token("token", now));
+    host.call(|client, now| client.connect(now));
+    host.welcomed();
+    host.cut(1006);
+    assert!(matches!(host.state(), ConnectionState::Waiting { .. }));
+    host.now -= year;
+    host.call(|client, now| client.handle_timeout(now));
+    let (due, why) = host.client.next_deadline().unwrap();
+    assert_eq!(why, Timer::Reconnect);
+    assert!(due.0 >= host.now && due.0 < host.now + 60_000, "{} ms", due.0.abs_diff(host.now));
+    assert_eq!(host.state(), ConnectionState::Waiting { until: due, attempt: 1 });
+    host.wait_for_timer();
+    assert_eq!(host.state(), ConnectionState::Connecting);
+    // And forwards again: nothing is repeated, and nothing waits.
+    host.now += year;
+    host.welcomed();
+    assert_eq!(host.state(), ConnectionState::Online);
+}
