@@ -83,7 +83,6 @@ codes! {
     1030 TooManyReactions "too_many_reactions" Never "The message has as many reactions as it may.";
     1031 TooManyPins "too_many_pins" Never "The room has as many pinned messages as it may.";
     1032 UnknownConflict "unknown_conflict" Never "There is no such conflict, or it was resolved already.";
-    1033 InvalidTransition "invalid_transition" Never "The room can't go from its tier to that one.";
     1034 SnapshotDamaged "snapshot_damaged" Never "The stored snapshot is damaged or truncated; the room is loaded afresh.";
     1035 SnapshotTooNew "snapshot_too_new" Never "The stored snapshot is of a newer version; the room is loaded afresh.";
     1036 SnapshotOfAnotherRoom "snapshot_of_another_room" Never "The stored snapshot is of another room; the room is loaded afresh.";

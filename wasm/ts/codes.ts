@@ -90,7 +90,6 @@ export const codes = {
     retry: "never",
     text: "There is no such conflict, or it was resolved already.",
   },
-  invalid_transition: { code: 1033, retry: "never", text: "The room can't go from its tier to that one." },
   snapshot_damaged: {
     code: 1034,
     retry: "never",

@@ -251,8 +251,9 @@ impl Authority {
     pub(super) fn tend_conflicts(&mut self, now: Millis) {
         let conflicts = self.confirmed.conflicts();
         if let Some(deadline) = conflicts.next_deadline() {
+            // What is overdue holds at once, whenever the inbox is next loaded; what was tried, after a while.
             let timer = self.timers.conflict.get_or_insert(Millis(deadline).max(now));
-            *timer = if deadline > now.0 { (*timer).min(Millis(deadline)) } else { *timer };
+            *timer = (*timer).min(Millis(deadline).max(now + RETRY_INTERVAL));
         }
         let chosen: Vec<v1::Conflict> = conflicts.undelivered().cloned().collect();
         for conflict in chosen {

@@ -12,7 +12,7 @@ use crate::op::{self, Body};
 use crate::policy::{self, Actor, Refusal};
 use crate::v1::room_state_sync::Data;
 use crate::v1::server_frame::Body as Frame;
-use crate::{Code, Entry, Millis, OpId, Retry, Tier, limits, v1};
+use crate::{Code, Entry, Millis, OpId, Retry, Tier, compress, limits, v1};
 
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
@@ -248,6 +248,7 @@ impl Authority {
             messages: Some(self.confirmed.timeline().head()),
             state_digest: Some(self.confirmed.digest().value()),
             fold_version: Some(self.confirmed.fold_version()),
+            config_fingerprint: Some(compress::config_fingerprint(&self.confirmed)),
             ..Default::default()
         }
     }
@@ -364,7 +365,10 @@ impl Authority {
         match &entry.body {
             Some(Body::PostMessage(_)) if news.first_message == 0 => news.first_message = entry.ordinal,
             Some(Body::CreateRoom(_) | Body::SetInfo(_)) => news.info = true,
-            Some(Body::SetConfig(_)) => news.config = true,
+            // By the configuration the receiver knows that nothing of how the room is run has passed it by.
+            Some(Body::SetConfig(_) | Body::SetPermissions(_) | Body::SetConflictMode(_)) => {
+                news.config = true
+            }
             _ => {}
         }
     }

@@ -445,3 +445,77 @@ fn damaged_entries_are_refused_and_nothing_is_overwritten() {
         assert_eq!(effects.len(), 1);
     }
 }
+
+#[test]
+fn a_default_that_fell_due_while_nobody_held_the_inbox_holds_as_soon_as_it_is_loaded() {
+    let inbox = RoomId::inbox(&UserId::new("ada").unwrap());
+    let conflict = v1::Conflict {
+        id: Some(v1::OpId { client: 3, counter: 4 }),
+        room_id: "lobby".into(),
+        mine: op::encode(post("mine", &[])),
+        deadline: 5_000,
+        default_choice: v1::ConflictChoice::Mine.into(),
+        ..Default::default()
+    };
+    let body = Body::AddConflict(v1::AddConflict { conflict: Some(conflict) });
+    let entry = Entry {
+        seq: 1,
+        op_id: OpId { client: crate::ClientId(9), counter: 1 },
+        author: String::new(),
+        author_name: String::new(),
+        at: Millis(1_000),
+        ordinal: 0,
+        op: op::encode(body.clone()),
+        body: Some(body),
+    };
+    let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+    let now = Millis(9_000_000);
+    let mut authority = Authority::new(inbox, config, 1, now);
+    assert_eq!(authority.poll_effect(), Some(Effect::Load));
+    let loaded = Loaded { epoch: 5, snapshot: None, entries: [entry.encode()].into() };
+    authority.handle_loaded(loaded, now).unwrap();
+    assert!(matches!(authority.poll_effect(), Some(Effect::Read { .. })));
+    authority.handle_entries(Some((Position { epoch: 5, seq: 1 }, Vec::new())), now);
+    let (due, _) = authority.next_deadline().unwrap();
+    assert!(due <= now, "{due:?}");
+    authority.handle_timeout(now);
+    let effects = core::iter::from_fn(|| authority.poll_effect());
+    let mut appended = effects.filter_map(|effect| match effect {
+        Effect::Append { batch, .. } => Entry::decode(&batch[0]).ok()?.body,
+        _ => None,
+    });
+    let Some(Body::ResolveConflict(resolve)) = appended.next() else { panic!() };
+    assert_eq!(resolve.choice(), v1::ConflictChoice::Mine);
+}
+
+#[test]
+fn background_learns_by_a_fingerprint_how_the_room_is_run_permissions_and_rules_included() {
+    let mut room = Room::with_two();
+    room.set_tier(9, "bob", want(Tier::Background, None));
+    let permissions = Body::SetPermissions(v1::SetPermissions {
+        role: v1::Role::Member.into(),
+        capabilities: Vec::new(),
+        reset: false,
+    });
+    let rule = Body::SetConflictMode(v1::SetConflictMode {
+        conflict_type: v1::ConflictType::ComplexMerge.into(),
+        mode: v1::ConflictMode::UserChoice.into(),
+        ..Default::default()
+    });
+    let topic = Body::SetInfo(v1::SetInfo { topic: Some("news".into()), ..Default::default() });
+    let mut before = None;
+    for (counter, (body, is_rule)) in
+        [(permissions, true), (rule, true), (topic, false)].into_iter().enumerate()
+    {
+        room.submit("ada", submit(1, 2 + counter as u64, body));
+        room.now = room.now + limits::BACKGROUND_INTERVAL;
+        room.authority.handle_timeout(room.now);
+        let effects = room.run();
+        let Some(Data::StateUpdate(update)) = &syncs(&effects)[0].data else { panic!() };
+        let fingerprint = update.config_fingerprint;
+        assert!(fingerprint.is_some() && (fingerprint != before) == is_rule, "{update:?}");
+        assert_eq!(update.room_config.is_some(), is_rule);
+        before = fingerprint;
+    }
+    assert_eq!(before, Some(crate::compress::config_fingerprint(room.authority.state())));
+}

@@ -48,6 +48,8 @@ pub(super) struct Light {
     pub(super) seen: Position,
     pub(super) info: Option<v1::RoomInfo>,
     pub(super) config: v1::RoomConfig,
+    /// Of how the room is run; 0 where it is not known.
+    pub(super) fingerprint: u64,
     pub(super) user_count: u32,
     pub(super) member_count: u32,
     /// How many messages the room has had.
@@ -179,6 +181,7 @@ impl Light {
             seen: state.position(),
             info: state.info().cloned(),
             config: *state.config(),
+            fingerprint: compress::config_fingerprint(state),
             user_count,
             member_count: state.members().len() as u32,
             messages: timeline.head(),

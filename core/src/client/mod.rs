@@ -15,6 +15,7 @@ mod index;
 mod input;
 mod list;
 mod memory;
+mod parts;
 mod people;
 mod persist;
 mod queue;

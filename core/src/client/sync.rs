@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::content::{Base, Content};
+use super::parts::{MAX_PARTS, Parts};
 use super::view::Synced;
 use super::warm::WarmUp;
 use super::{Client, Event, RoomChange};
@@ -12,37 +13,10 @@ use crate::sorted::SortedMap;
 use crate::state::Change;
 use crate::traffic::Kind;
 use crate::v1::room_state_sync::Data;
-use crate::{Code, Entry, Millis, OpId, Position, RoomId, RoomState, Tier, limits, v1};
-
-/// Parts of a BULK_SYNC, until all are there. All are of one position.
-#[derive(Debug)]
-pub(super) struct Parts {
-    at: Position,
-    count: u32,
-    parts: SortedMap<u32, v1::RoomSnapshot>,
-    bytes: usize,
-}
-
-impl Parts {
-    /// The state that they are together.
-    pub(super) fn state(self, id: &RoomId) -> Result<RoomState, Code> {
-        let state = RoomState::restore(id.clone(), join(self.parts)?, false)?;
-        if state.position() == self.at { Ok(state) } else { Err(Code::Malformed) }
-    }
-}
-
-impl Parts {
-    /// What has arrived so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
+use crate::{Code, Entry, Millis, OpId, Position, RoomId, Tier, limits, v1};
 
 /// At one healing a minute, two ends that never agree cost little.
 const HEALING_INTERVAL: u64 = 60_000;
-/// More parts than a room at its largest has: each is filled by more than a quarter.
-const MAX_PARTS: u32 = 4 * (limits::STATE_BYTES / limits::BULK_PART_BYTES) as u32;
-
 /// A sync frame's head, taken apart.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
@@ -407,6 +381,10 @@ impl Client {
         if let Some(info) = update.info {
             light.info = Some(info);
         }
+        let fingerprint = update.config_fingerprint.unwrap_or(light.fingerprint);
+        let has_missed =
+            light.fingerprint != 0 && light.fingerprint != fingerprint && update.room_config.is_none();
+        light.fingerprint = fingerprint;
         if let Some(config) = update.room_config {
             light.config = config;
         }
@@ -440,6 +418,10 @@ impl Client {
         self.arrived(id, now);
         if head.is_answer {
             self.answered(id, now);
+        } else if has_missed {
+            // How the room is run has changed, and the update that said so is lost.
+            self.link.counters.gaps += 1;
+            self.resume(id, now);
         }
     }
 
@@ -572,28 +554,4 @@ impl Client {
         let shown: Vec<OpId> = shown.collect();
         shown.into_iter().for_each(|op| self.confirm(id, op));
     }
-}
-
-/// Joins the parts of a snapshot: repeated fields in order, the rest as it stands in the first.
-fn join(parts: SortedMap<u32, v1::RoomSnapshot>) -> Result<v1::RoomSnapshot, Code> {
-    let mut parts = parts.into_values();
-    let mut whole = parts.next().ok_or(Code::Malformed)?;
-    for part in parts {
-        whole.members.extend(part.members);
-        whole.timeline.extend(part.timeline);
-        whole.pins.extend(part.pins);
-        whole.followings.extend(part.followings);
-        whole.notifications.extend(part.notifications);
-        whole.elements.extend(part.elements);
-        whole.bans.extend(part.bans);
-        whole.mutes.extend(part.mutes);
-        whole.invited.extend(part.invited);
-        whole.departed.extend(part.departed);
-        whole.conflicts.extend(part.conflicts);
-        whole.contacts.extend(part.contacts);
-        if let Some(counters) = part.counters {
-            whole.counters.get_or_insert_default().scores.extend(counters.scores);
-        }
-    }
-    Ok(whole)
 }

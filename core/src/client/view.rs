@@ -11,7 +11,7 @@ use crate::op::Body;
 use crate::order::sorted;
 use crate::pending::{OpState, PendingOp};
 use crate::tier::{Tier, TierReason};
-use crate::{Code, Digest, Millis, OpId, Position, RoomId, limits, v1};
+use crate::{Code, Digest, Millis, OpId, Position, RoomId, compress, limits, v1};
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +216,18 @@ impl<'a> RoomView<'a> {
             Content::Background(background) => Some(&background.light.config),
             Content::Active(active) => Some(active.state.config()),
         }
+    }
+
+    /// By which two ends know that they enforce the same: of configuration, permissions and rules for conflicts. `None`
+    /// where it is not known.
+    pub fn config_fingerprint(&self) -> Option<u64> {
+        let fingerprint = match &self.room.content {
+            Content::Unloaded | Content::Cached(_) => 0,
+            Content::Background(background) => background.light.fingerprint,
+            Content::Active(active) if active.is_loaded() => compress::config_fingerprint(&active.state),
+            Content::Active(_) => 0,
+        };
+        (fingerprint != 0).then_some(fingerprint)
     }
 
     /// Users present, as far as is known.

@@ -75,9 +75,12 @@ pub fn pack(state: &RoomState, user_count: u32) -> v1::CompressedRoom {
     sealed(room, block)
 }
 
-/// Hash of all that says how a room is run, 53 bits: two ends with equal fingerprints enforce the same.
+/// Hash of all that says how a room is run (configuration, permissions, rules for conflicts), 53 bits: two ends with equal fingerprints enforce the same.
 pub fn config_fingerprint(state: &RoomState) -> u64 {
-    hash53(&state.config().encode_to_vec(), CONFIG_SEED)
+    let config = hash53(&state.config().encode_to_vec(), CONFIG_SEED);
+    let (permissions, rules) = (state.access().changed_permissions(), state.conflicts().rules());
+    let seed = permissions.iter().fold(config, |seed, role| hash53(&role.encode_to_vec(), seed));
+    rules.iter().fold(seed, |seed, rule| hash53(&rule.encode_to_vec(), seed ^ 1))
 }
 
 /// Reads a stored room, and checks it without opening the snapshot.

@@ -107,12 +107,19 @@ impl Access {
         whole.bans = self.bans.iter().cloned().collect();
         whole.mutes = self.mutes.iter().cloned().collect();
         whole.invited = self.invited().map(ToString::to_string).collect();
+        whole.permissions = self.changed_permissions();
+    }
+
+    /// What roles may do that differ from their default.
+    pub(crate) fn changed_permissions(&self) -> Vec<v1::RolePermissions> {
+        let mut changed = Vec::new();
         for role in [v1::Role::Member, v1::Role::Moderator] {
             if let Some(bits) = self.permissions(role) {
                 let capabilities = (1..32).filter(|number| bits & (1 << number) != 0).collect();
-                whole.permissions.push(v1::RolePermissions { role: role.into(), capabilities });
+                changed.push(v1::RolePermissions { role: role.into(), capabilities });
             }
         }
+        changed
     }
 
     /// Takes these parts out of a snapshot; `None` when there are more than a room may have.

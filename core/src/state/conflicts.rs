@@ -149,6 +149,11 @@ impl Conflicts {
         true
     }
 
+    /// The rules that differ from their default, ascending by type.
+    pub(crate) fn rules(&self) -> &[v1::ConflictRule] {
+        &self.rules
+    }
+
     pub(super) fn snapshot(&self) -> (Vec<v1::ConflictRule>, Vec<v1::Conflict>) {
         (self.rules.clone(), self.list.clone())
     }

@@ -91,9 +91,8 @@ impl Contacts {
     /// Whether the operation would change nothing. By this, what the server repeats leaves no trace in the log.
     pub(super) fn is_settled(&self, body: &Body) -> bool {
         match body {
-            Body::RequestFriend(v1::RequestFriend { user }) => {
-                matches!(self.friend(user), FriendState::Requested | FriendState::Friends)
-            }
+            // Who asks again is told of again: there may have been no place the first time.
+            Body::RequestFriend(v1::RequestFriend { user }) => self.friend(user) == FriendState::Friends,
             Body::BlockUser(block) => self.is_blocked(&block.user) != block.lifted,
             Body::FollowUser(follow) => self.follows(&follow.user) != follow.removed,
             Body::SetStatus(set) => self.status == status(set),

@@ -131,3 +131,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_for_which_there_was_no_place_is_told_again_when_it_is_made_again() {
+    let mut pair = Pair::new();
+    let news = |user: &str, event: v1::FriendEvent| {
+        let as_of = Some(v1::Position { epoch: 5, seq: 1 });
+        let (user, user_name) = (String::from(user), String::from(user));
+        Body::FriendNews(v1::FriendNews { user, user_name, event: event.into(), as_of })
+    };
+    for number in 0..limits::FRIENDS {
+        let user = alloc::format!("user-{number}");
+        pair.apply(1, &Actor::System, news(&user, v1::FriendEvent::Requested));
+    }
+    pair.way.clear();
+    let ask = || Body::RequestFriend(v1::RequestFriend { user: "bob".into() });
+    let ada = actor("ada");
+    pair.apply(0, &ada, ask());
+    let arrive = |pair: &mut Pair| {
+        for (to, body) in core::mem::take(&mut pair.way) {
+            pair.apply(to, &Actor::System, body);
+        }
+    };
+    arrive(&mut pair);
+    assert_eq!(
+        (pair.inboxes[0].contacts().friend("bob"), pair.inboxes[1].contacts().friend("ada")),
+        (Requested, None)
+    );
+    // Somebody's request is taken back, so there is a place, and Ada asks again.
+    let withdrawn = Body::FriendNews(v1::FriendNews {
+        user: "user-7".into(),
+        user_name: "user-7".into(),
+        event: v1::FriendEvent::Withdrawn.into(),
+        as_of: Some(v1::Position { epoch: 5, seq: 2 }),
+    });
+    pair.apply(1, &Actor::System, withdrawn);
+    pair.way.clear();
+    pair.apply(0, &ada, ask());
+    arrive(&mut pair);
+    assert_eq!(pair.inboxes[1].contacts().friend("ada"), Pending);
+}

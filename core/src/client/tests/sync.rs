@@ -421,3 +421,33 @@ fn a_server_whose_answers_never_fit_is_not_asked_in_a_loop() {
     host.wait(1_000);
     assert_eq!(host.asked().len(), 2);
 }
+
+#[test]
+fn a_background_room_that_has_missed_how_it_is_run_asks_anew() {
+    let mut host = Host::online();
+    let mut log = Log::with_two("lobby");
+    host.open(&log);
+    host.set_tier("lobby", Tier::Background);
+    let update = |log: &Log, config: Option<v1::RoomConfig>| {
+        let config_fingerprint = Some(crate::compress::config_fingerprint(&log.state));
+        v1::StateUpdate { room_config: config, config_fingerprint, recent: Vec::new(), ..log.light() }
+    };
+    host.hear_sync(log.answer(Tier::Background, Data::StateUpdate(update(&log, Some(*log.state.config())))));
+    let known = host.room("lobby").config_fingerprint();
+    assert_eq!(known, Some(crate::compress::config_fingerprint(&log.state)));
+    host.forget();
+    let slow = |seconds| {
+        let (slow_mode_enabled, slow_mode_duration) = (Some(true), Some(seconds));
+        Body::SetConfig(v1::SetConfig { slow_mode_enabled, slow_mode_duration, ..Default::default() })
+    };
+    let counter = |log: &Log| OpId { client: ClientId(2), counter: 100 + log.position().seq };
+    // Told with the configuration, all is well.
+    log.add("ada", counter(&log), slow(5));
+    host.hear_sync(log.frame(Data::StateUpdate(update(&log, Some(*log.state.config())))));
+    assert!(host.asked().is_empty() && host.room("lobby").config_fingerprint() != known);
+    // The update that said so is lost; the next one gives it away.
+    log.add("ada", counter(&log), slow(7));
+    log.say("hello");
+    host.hear_sync(log.frame(Data::StateUpdate(update(&log, None))));
+    assert_eq!(host.asked().iter().map(|(_, tier, _)| *tier).collect::<Vec<_>>(), [Tier::Background]);
+}
