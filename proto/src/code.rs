@@ -99,6 +99,7 @@ codes! {
     2003 Overloaded "overloaded" Later "The server has too much to do.";
     2004 Draining "draining" Later "The server is about to stop.";
     2005 Internal "internal" Later "Something failed in the server; nothing was lost.";
+    2006 OutboxFull "outbox_full" Later "What was written before waits to go out to other systems; nothing was lost.";
 
     3000 EpochChanged "epoch_changed" Resync "The room's log was started anew.";
     3001 PositionAhead "position_ahead" Resync "The position is beyond the end of the room's log.";

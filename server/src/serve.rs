@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::archive::{self, ArchiveSink};
 use crate::auth::{Tokens, now};
+use crate::events;
 use crate::folder::DataFolder;
 use crate::follow::Following;
 use crate::health::{self, Component, Health, Phase, Watched};
@@ -20,7 +21,7 @@ use crate::net::{Net, NetConfig, accept};
 use crate::readable::index::Index;
 use crate::rooms::{Directory, Rooms};
 use crate::session::{self, Session, Sessions};
-use crate::store::{EmbeddedStore, Options as StoreOptions, RedisOptions, RedisStore, SharedStore};
+use crate::store::{EmbeddedStore, Follower, Options as StoreOptions, RedisOptions, RedisStore, SharedStore};
 use crate::transfer::Place;
 
 /// Why the server did not start, or did not stop as it should. The message says what to do.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub archive: archive::Settings,
     /// The Redis that is the store; without it the embedded one is.
     pub redis: Option<RedisOptions>,
+    /// What goes out to other systems, and comes in from them.
+    pub events: events::Settings,
     /// Whether somebody without an account gets a token.
     pub guests: bool,
     /// How long such a token is good.
@@ -87,6 +90,12 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         started("archive", begun);
     }
 
+    let begun = Instant::now();
+    let opened = events::open(&settings.events).await?;
+    if opened.is_some() {
+        started("events", begun);
+    }
+
     // Revisions of the room list must not repeat those of an earlier process.
     let directory = Directory::new(now().0 * 1_000);
     let mut count = directory.load_all(&*store).await?;
@@ -121,8 +130,10 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     let mut archiving = None;
     if let Some(past) = past {
         rooms.remember(past.clone());
-        let sink =
-            ArchiveSink::new(store.clone(), past.clone(), settings.archive.keep, settings.archive.pace);
+        let others: Vec<Follower> =
+            settings.store.followers.iter().copied().filter(|of| *of == Follower::Events).collect();
+        let (keep, pace) = (settings.archive.keep, settings.archive.pace);
+        let sink = ArchiveSink::new(store.clone(), past.clone(), keep, pace).waiting_for(&others);
         let following = Following::start(store.clone(), Arc::new(sink), node.clone());
         // An embedded archive does as its store does.
         let probing = past.archive().is_apart().then(|| {
@@ -138,6 +149,8 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
         let index = Index::new(store.clone(), node.clone());
         Following::start(store.clone(), Arc::new(index), node.clone())
     });
+    let commands = opened.as_ref().map(events::Opened::commands);
+    let mut running = opened.map(|opened| opened.start(&rooms, &store, &node, &health));
     let hints = tokio::spawn(rooms.clone().follow_hints());
     let beats = tokio::spawn(session::beat(fanout.clone(), Duration::from_millis(heartbeat_interval)));
     let told = tokio::spawn(session::tell_of_outages(fanout.clone(), health.clone()));
@@ -148,6 +161,7 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
 
     let api = Api {
         rooms: rooms.clone(),
+        commands,
         tokens,
         guests: settings.guests,
         fanout: fanout.clone(),
@@ -183,12 +197,20 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
     // What is under way becomes durable and is answered, then sockets close, then what all of that rested on.
     beats.abort();
     told.abort();
+    if let Some(events) = &mut running {
+        events.stop_intake(drain / 16).await;
+        stopped("commands", "what was under way is durable, the rest is left to others");
+    }
     rooms.stop(drain / 8).await;
     stopped("rooms", "what was under way is durable and answered");
     net.drain(Code::GoingAway, Code::GoingAway.text(), drain / CLOSING_SHARE).await;
     stopped("sockets", "all are closed");
     hints.abort();
     probes.abort();
+    if let Some(events) = running {
+        events.stop(drain / 8).await;
+        stopped("events", "what was written has gone out, as far as there was time");
+    }
     if let Some(following) = indexing {
         following.stop(drain / 16).await;
     }

@@ -11,7 +11,7 @@ use super::fetch::Purpose;
 use crate::limits;
 use crate::op::Body;
 use crate::state::Change;
-use crate::{Position, RoomId, Tier, v1};
+use crate::{Code, Position, RoomId, Tier, v1};
 
 /// Names a connection of this node. The host gives the number, and never twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,8 @@ pub enum Appended {
     },
     /// It is not known whether the batch was written.
     Failed,
+    /// The host has not tried, because nothing may be written now: the code says why, and that it passes.
+    Refused(Code),
 }
 
 /// Who waits for the answer to a delivery from another room.

@@ -163,6 +163,8 @@ pub struct Authority {
     followers: Followers,
     /// The end of the log according to hints.
     hinted: Position,
+    /// Why nothing can be written while the log is about to be read again.
+    trouble: Code,
     /// Whether the store has just said that the log ends where this node is. Only then is anything refused for good: on
     /// a node that lags, a room may not be there yet, or its newest member.
     is_at_end: bool,
@@ -204,6 +206,7 @@ impl Authority {
             outbox: Outbox::default(),
             followers: Followers::default(),
             hinted: Position::default(),
+            trouble: Code::StoreUnavailable,
             is_at_end: false,
             snapshot_seq: 0,
             last_batch: 0,
@@ -314,6 +317,7 @@ impl Authority {
         }
         self.refuse_waiting(Code::StoreUnavailable);
         self.refuse_queue(Code::StoreUnavailable);
+        self.trouble = Code::StoreUnavailable;
         self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
     }
 
@@ -333,7 +337,7 @@ impl Authority {
                 self.ahead.open_epoch(epoch);
                 self.append(in_flight);
             }
-            (Phase::Claiming(in_flight), None) => self.fail(in_flight, now),
+            (Phase::Claiming(in_flight), None) => self.fail(in_flight, Code::StoreUnavailable, now),
             (other, _) => self.phase = other,
         }
     }
@@ -349,6 +353,7 @@ impl Authority {
     pub fn handle_entries(&mut self, page: Option<(Position, Vec<Vec<u8>>)>, now: Millis) {
         let Phase::Recovering { .. } = self.phase else { return };
         let Some((head, entries)) = page else {
+            self.trouble = Code::StoreUnavailable;
             self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
             return;
         };

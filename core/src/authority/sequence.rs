@@ -118,7 +118,8 @@ impl Authority {
                     self.pump(now);
                 }
             }
-            Appended::Failed => self.fail(in_flight, now),
+            Appended::Failed => self.fail(in_flight, Code::StoreUnavailable, now),
+            Appended::Refused(code) => self.fail(in_flight, code, now),
         }
     }
 
@@ -176,16 +177,17 @@ impl Authority {
     }
 
     /// The batch may have been written or not: everybody is told to come back, and the log is read first.
-    pub(super) fn fail(&mut self, in_flight: InFlight, now: Millis) {
+    pub(super) fn fail(&mut self, in_flight: InFlight, code: Code, now: Millis) {
         self.realign();
         self.requeue(in_flight);
-        self.refuse_queue(Code::StoreUnavailable);
+        self.refuse_queue(code);
+        self.trouble = code;
         self.phase = Phase::Recovering { retry_at: Some(now + RECOVERY_INTERVAL) };
     }
 
     fn enqueue(&mut self, submission: Submission, now: Millis) {
         let refused = match self.phase {
-            Phase::Recovering { retry_at: Some(_) } => Some(Code::StoreUnavailable),
+            Phase::Recovering { retry_at: Some(_) } => Some(self.trouble),
             _ if self.has_too_much_to_do() => Some(Code::Overloaded),
             _ => None,
         };

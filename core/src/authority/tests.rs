@@ -190,6 +190,25 @@ fn after_a_failed_append_the_log_is_read_before_anything_else() {
 }
 
 #[test]
+fn an_append_that_the_host_refuses_is_put_off_with_the_hosts_reason_and_order_holds() {
+    let mut room = Room::with_two();
+    let (ada, now) = (actor("ada"), room.now);
+    room.authority.submit(ConnId(1), &ada, submit(1, 2, post("one", &[])), now);
+    let Some(Effect::Append { .. }) = room.authority.poll_effect() else { panic!() };
+    room.authority.submit(ConnId(1), &ada, submit(1, 3, post("two", &[])), now);
+    room.authority.handle_appended(Appended::Refused(Code::OutboxFull), now);
+    assert_eq!(rejections(&room.run()), [(2, Code::OutboxFull), (3, Code::OutboxFull)]);
+    assert_eq!(rejections(&room.submit("ada", submit(1, 3, post("two", &[])))), [(3, Code::OutboxFull)]);
+    let (at, _) = room.authority.next_deadline().unwrap();
+    room.now = at;
+    room.authority.handle_timeout(at);
+    room.run();
+    assert_eq!(rejections(&room.submit("ada", submit(1, 3, post("two", &[])))), [(3, Code::OutboxFull)]);
+    assert_eq!(acks(&room.submit("ada", submit(1, 2, post("one", &[])))), [(2, 3)]);
+    assert_eq!(acks(&room.submit("ada", submit(1, 3, post("two", &[])))), [(3, 4)]);
+}
+
+#[test]
 fn what_is_in_the_log_is_acknowledged_even_while_the_store_does_not_answer() {
     let mut room = Room::with_two();
     room.submit("ada", submit(1, 2, post("hello", &[])));

@@ -44,6 +44,12 @@ impl ArchiveSink {
         ArchiveSink { past, trimmer, pace, seen: Mutex::default() }
     }
 
+    /// The store keeps what these followers have not done yet, however old it is.
+    pub fn waiting_for(mut self, others: &[Follower]) -> ArchiveSink {
+        self.trimmer.wait_for(others);
+        self
+    }
+
     async fn put(&self, batch: &Batch) -> Result<()> {
         let (room, archive) = (&batch.room, self.past.archive());
         let known = archive.room(room).await?;

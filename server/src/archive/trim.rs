@@ -16,7 +16,7 @@ use prost::Message as _;
 use super::history::History;
 use crate::auth::now;
 use crate::follow::Batch;
-use crate::store::{Limits, Result, SharedStore};
+use crate::store::{Follower, Limits, Result, SharedStore};
 
 /// Entries that are looked at together when their bytes are counted.
 const COUNTED: u64 = 256;
@@ -44,13 +44,31 @@ pub(super) struct Trimmer {
     store: SharedStore,
     past: Arc<History>,
     keep: Keep,
+    /// Who has to be done with an entry too, before it is forgotten.
+    others: Vec<Follower>,
     /// Where each room was when it was last seen to.
     seen_to: Mutex<HashMap<RoomId, Position>>,
 }
 
 impl Trimmer {
     pub(super) fn new(store: SharedStore, past: Arc<History>, keep: Keep) -> Trimmer {
-        Trimmer { store, past, keep, seen_to: Mutex::default() }
+        Trimmer { store, past, keep, others: Vec::new(), seen_to: Mutex::default() }
+    }
+
+    /// Nothing is forgotten that these followers have not done.
+    pub(super) fn wait_for(&mut self, others: &[Follower]) {
+        self.others = others.to_vec();
+    }
+
+    /// The first entry that some other follower has not done.
+    async fn first_undone(&self, room: &RoomId, archived: Position) -> Result<u64> {
+        let mut first = archived.seq + 1;
+        for other in &self.others {
+            let cursor = self.store.cursor(room, *other).await?;
+            let done = cursor.filter(|cursor| cursor.epoch == archived.epoch).map_or(0, |cursor| cursor.seq);
+            first = first.min(done + 1);
+        }
+        Ok(first)
     }
 
     /// The archive has all up to the batch's end. What fails here is done with a later batch.
@@ -85,7 +103,7 @@ impl Trimmer {
     async fn see_to(&self, room: &RoomId, archived: Position, head: Position) -> Result<()> {
         self.copy_snapshot(room, archived).await?;
         let before = self.first_to_keep(room, archived, head).await?;
-        let before = Position { seq: before.min(archived.seq + 1), ..archived };
+        let before = Position { seq: before.min(self.first_undone(room, archived).await?), ..archived };
         if before.seq <= 1 {
             return Ok(());
         }

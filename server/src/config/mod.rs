@@ -13,10 +13,12 @@ use crate::net::NetConfig;
 use crate::{serve, store};
 
 mod archive;
+mod events;
 mod redis;
 mod sources;
 
 pub use archive::{Archive, ArchiveKind, Mongodb};
+pub use events::{Events, EventsKind, Kafka};
 pub use redis::Redis;
 pub(crate) use sources::FILE_VARIABLE;
 pub use sources::{Problem, Resolved, Sources};
@@ -56,6 +58,10 @@ pub struct Config {
     pub mongodb: Mongodb,
     /// The Redis of a store of many nodes.
     pub redis: Redis,
+    /// What goes out to other systems, and comes in from them.
+    pub events: Events,
+    /// Kafka, where events go through it.
+    pub kafka: Kafka,
     /// Pages of other sites.
     pub cors: Cors,
 }
@@ -228,6 +234,8 @@ impl Default for Config {
             archive: Archive::default(),
             mongodb: Mongodb::default(),
             redis: Redis::default(),
+            events: Events::default(),
+            kafka: Kafka::default(),
             cors: Cors { origins: Vec::new() },
         }
     }
@@ -252,8 +260,9 @@ impl Config {
     /// Who follows the logs.
     fn followers(&self) -> Vec<store::Follower> {
         let archive = (self.archive.kind != ArchiveKind::None).then_some(store::Follower::Archive);
+        let events = (self.events.kind != EventsKind::None).then_some(store::Follower::Events);
         let index = (self.store.kind == StoreKind::Redis).then_some(store::Follower::Index);
-        [archive, index].into_iter().flatten().collect()
+        [archive, events, index].into_iter().flatten().collect()
     }
 
     /// Keys whose values are of the right kind, and still can't be: with what to do.
@@ -299,6 +308,7 @@ impl Config {
         range("store.cache_bytes", self.store.cache_bytes as u64, 1 << 20, 1 << 40);
         faults.extend(self.archive.faults(&self.mongodb));
         faults.extend(self.redis.faults());
+        faults.extend(self.events.faults(&self.kafka));
         if self.data_dir.as_os_str().is_empty() {
             faults.push(("data_dir", "it must name a folder".into()));
         }
@@ -354,6 +364,7 @@ impl From<&Config> for serve::Settings {
             },
             archive: config.archive.settings(&config.mongodb),
             redis: (store.kind == StoreKind::Redis).then(|| (&config.redis).into()),
+            events: config.events.settings(&config.kafka),
             guests: config.guests.allowed,
             guest_lifetime: config.guest_lifetime(),
             cors_origins: config.cors.origins.clone(),

@@ -398,6 +398,23 @@ mod tests {
     }
 
     #[test]
+    fn what_events_need_is_checked_and_its_passwords_are_not_shown() {
+        let said = flags(&[("kafka.password", "hush"), ("events.streams_url", "redis://me:hush@host:1/0")]);
+        let shown = said.resolve().unwrap().to_toml();
+        assert!(shown.contains("redis://me:***@host:1/0") && !shown.contains("hush"), "{shown}");
+        let found = problems(flags(&[
+            ("events.kind", "rabbit"),
+            ("events.batch_entries", "0"),
+            ("kafka.brokers", "somewhere"),
+            ("kafka.topic", "a b"),
+            ("kafka.properties", "[\"x\"]"),
+        ]));
+        assert!(found.iter().any(|problem| problem.contains("redis_streams")), "{found:#?}");
+        assert!(found.iter().any(|problem| problem.contains("host:9092")), "{found:#?}");
+        assert_eq!(found.len(), 5, "{found:#?}");
+    }
+
+    #[test]
     fn a_file_that_is_named_must_be_there_and_be_toml() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("server.toml");

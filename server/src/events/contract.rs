@@ -94,12 +94,13 @@ pub(crate) mod cases {
 
     use super::*;
     use crate::events::publisher::{Options, Publisher};
-    use crate::events::{DeadLetter, Delivery, EventsError, Gate, Health, Intake, Record, Result, command};
+    use crate::events::{DeadLetter, Delivery, EventsError, Gate, Intake, Record, Result, command};
+    use crate::health::{Component, Health};
     use crate::rooms::Rooms;
     use crate::rooms::tests::Node;
     use crate::store::{Append, Appended, Follower, MemoryStore, SharedStore};
 
-    fn store() -> SharedStore {
+    pub(crate) fn store() -> SharedStore {
         Arc::new(MemoryStore::followed_by(&[Follower::Events]))
     }
 
@@ -117,7 +118,7 @@ pub(crate) mod cases {
         entry.encode().into()
     }
 
-    async fn append(store: &SharedStore, room: &RoomId, from: u64, count: u64) {
+    pub(crate) async fn append(store: &SharedStore, room: &RoomId, from: u64, count: u64) {
         let epoch = store.load(room).await.unwrap().unwrap().head.epoch;
         let expected = Position { epoch, seq: from - 1 };
         let batch = (from..from + count).map(entry).collect();
@@ -125,34 +126,34 @@ pub(crate) mod cases {
         assert!(matches!(appended, Appended::Done { .. }));
     }
 
-    struct Running {
+    pub(crate) struct Running {
         stop: watch::Sender<bool>,
         task: JoinHandle<()>,
     }
 
     impl Running {
-        async fn publisher(fixture: &impl Fixture, store: &SharedStore, node: &str) -> Running {
+        pub(crate) async fn publisher(fixture: &impl Fixture, store: &SharedStore, node: &str) -> Running {
             let options = Options { batch_records: 200, ..Options::default() };
-            let (gate, health) = (Arc::new(Gate::open()), Arc::new(Health::new("out")));
+            let (gate, health) = (Arc::new(Gate::open()), Health::new().meter(Component::Events));
             let outlet = fixture.outlet().await;
             let publisher = Publisher::new(store.clone(), outlet, node.into(), options, gate, health);
             let (stop, stopping) = watch::channel(false);
             Running { stop, task: tokio::spawn(publisher.run(stopping)) }
         }
 
-        async fn intake(inlet: Box<dyn Inlet>, rooms: &Rooms) -> Running {
-            let intake = Intake::new(rooms.clone(), Arc::new(Health::new("in")));
+        pub(crate) async fn intake(inlet: Box<dyn Inlet>, rooms: &Rooms) -> Running {
+            let intake = Intake::new(rooms.clone(), Health::new().meter(Component::Events));
             let (stop, stopping) = watch::channel(false);
             Running { stop, task: tokio::spawn(async move { intake.run(inlet, stopping).await }) }
         }
 
-        async fn stop(self) {
+        pub(crate) async fn stop(self) {
             self.stop.send_replace(true);
             self.task.await.unwrap();
         }
     }
 
-    async fn until_published(fixture: &impl Fixture, count: usize) -> Vec<Body> {
+    pub(crate) async fn until_published(fixture: &impl Fixture, count: usize) -> Vec<Body> {
         until("everything is published", || async { fixture.records().await.len() >= count }).await;
         fixture.records().await
     }
@@ -276,7 +277,7 @@ pub(crate) mod cases {
     }
 
     /// A room with a team game, which these users have joined.
-    async fn game(rooms: &Rooms, name: &str, users: &[&str]) -> RoomId {
+    pub(crate) async fn game(rooms: &Rooms, name: &str, users: &[&str]) -> RoomId {
         let id = room(name);
         for (number, user) in users.iter().enumerate() {
             let actor = Arc::new(Actor::new(UserId::new(user).unwrap(), user.to_uppercase()));
@@ -303,7 +304,7 @@ pub(crate) mod cases {
         snapshot.timeline.into_iter().map(|message| message.text).collect()
     }
 
-    async fn total(rooms: &Rooms, id: &RoomId) -> u64 {
+    pub(crate) async fn total(rooms: &Rooms, id: &RoomId) -> u64 {
         let actor = Arc::new(Actor::new(UserId::new("ann").unwrap(), "ANN"));
         rooms.read(id, actor).await.unwrap().counters.unwrap_or_default().total
     }

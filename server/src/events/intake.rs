@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::time::Duration;
 
 use enfilade_core::{ClientId, Code, OpId, Retry, RoomId, hash53, limits, v1};
 use futures_util::future::BoxFuture;
@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::command::{Command, Unreadable};
 use super::recent::Recent;
-use super::{Backoff, DeadLetter, Delivery, Health, Inlet};
+use super::{Backoff, DeadLetter, Delivery, Inlet};
+use crate::health::Meter;
 use crate::rooms::{Refused, Rooms};
 
 /// Rooms whose commands are submitted at the same time.
@@ -25,7 +26,7 @@ const ATTEMPTS: u32 = 10;
 /// Does what commands say, one batch after the other.
 pub struct Intake {
     rooms: Rooms,
-    health: Arc<Health>,
+    health: Meter,
 }
 
 /// Commands that are submitted together, and said to be done together.
@@ -51,7 +52,7 @@ type Queue = Vec<(Delivery, Command)>;
 
 impl Intake {
     /// Submits to these rooms.
-    pub fn new(rooms: Rooms, health: Arc<Health>) -> Intake {
+    pub fn new(rooms: Rooms, health: Meter) -> Intake {
         Intake { rooms, health }
     }
 
@@ -72,12 +73,12 @@ impl Intake {
             let deliveries = match next {
                 Ok(deliveries) => deliveries,
                 Err(error) => {
-                    self.health.down(&error.to_string());
+                    self.health.failed(&error.to_string());
                     backoff.wait().await;
                     continue;
                 }
             };
-            self.health.up();
+            self.health.answered(Duration::ZERO);
             backoff = Backoff::new();
             if !self.handle(&mut *inlet, &mut lanes, deliveries, &stopped).await {
                 return;
@@ -130,7 +131,7 @@ impl Intake {
         lanes.sort_unstable();
         // Whoever gets them again finds them done.
         if let Err(error) = inlet.done(&lanes).await {
-            self.health.down(&error.to_string());
+            self.health.failed(&error.to_string());
         }
         true
     }
@@ -145,7 +146,7 @@ impl Intake {
         dead.sort_by_key(|letter| (letter.delivery.lane, letter.delivery.number));
         let mut backoff = Backoff::new();
         while let Err(error) = inlet.bury(&dead).await {
-            self.health.down(&error.to_string());
+            self.health.failed(&error.to_string());
             if *stopping.borrow() {
                 return false;
             }
@@ -181,7 +182,7 @@ impl Intake {
                     }
                     return Some(recent);
                 }
-                Err(error) => self.health.down(&error.to_string()),
+                Err(error) => self.health.failed(&error.to_string()),
             }
             if *stopping.borrow() {
                 return None;

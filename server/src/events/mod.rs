@@ -23,7 +23,6 @@ pub mod command;
 #[cfg(test)]
 mod contract;
 mod gate;
-mod health;
 mod intake;
 pub mod kafka;
 mod owners;
@@ -32,11 +31,12 @@ pub mod publisher;
 mod recent;
 pub mod record;
 pub mod redis_streams;
+mod start;
 
 pub use gate::Gate;
-pub use health::{Health, Status};
 pub use intake::Intake;
 pub use record::Record;
+pub use start::{Kind, Opened, Running, Settings, open};
 
 /// What an operation on events returns.
 pub type Result<T> = std::result::Result<T, EventsError>;
@@ -77,6 +77,9 @@ pub trait Outlet: Send + Sync + 'static {
     /// An owner notes its cursors between two transactions. So all that is published beyond the cursors is of the last
     /// one, and lies within the tail: whoever skips it publishes nothing twice.
     fn take(&self, shard: u32) -> BoxFuture<'_, Result<Taken>>;
+
+    /// Asks for something small, to see whether it answers.
+    fn probe(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 /// A shard that was taken.

@@ -12,7 +12,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::owners::{CLAIM_EVERY, Claims};
-use super::{BATCH_MAX, Gate, Health, Outlet};
+use super::{BATCH_MAX, Gate, Outlet};
+use crate::health::Meter;
 use crate::store::{Follower, Limits, SharedStore, StoreError};
 
 mod batch;
@@ -48,7 +49,7 @@ pub struct Publisher {
     node: String,
     options: Options,
     gate: Arc<Gate>,
-    health: Arc<Health>,
+    health: Meter,
     shards: Vec<Shard>,
 }
 
@@ -84,7 +85,7 @@ impl Publisher {
         node: String,
         options: Options,
         gate: Arc<Gate>,
-        health: Arc<Health>,
+        health: Meter,
     ) -> Publisher {
         let options = Options { batch_records: options.batch_records.clamp(1, BATCH_MAX), ..options };
         let shards = (0..outlet.shards()).map(|_| Shard::default()).collect();
@@ -106,6 +107,8 @@ impl Publisher {
             () = publisher.hand_out(&claims) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+        // The last entries before the stop.
+        publisher.scan().await;
         publisher.shards.iter().for_each(|shard| shard.wake.notify_one());
         while tasks.join_next().await.is_some() {}
         claims.leave().await;

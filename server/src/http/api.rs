@@ -16,11 +16,11 @@ use enfilade_core::{Code, RoomId, Tier, limits, text, v1};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::Api;
 use super::error::{ApiError, ErrorBody};
+use super::{Api, game};
 use crate::auth::now;
 
-type Answer<T> = Result<T, ApiError>;
+pub(super) type Answer<T> = Result<T, ApiError>;
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
@@ -29,6 +29,8 @@ pub(super) fn router() -> Router<Api> {
         .route("/rooms/{id}", get(read_room))
         .route("/rooms/{id}/messages", get(read_messages))
         .route("/rooms/{id}/traffic", get(read_traffic))
+        .route("/tap", post(game::tap))
+        .route("/game-state", get(game::game_state))
         .route("/openapi.json", get(|| async { Json(openapi()) }))
         .fallback(|| async { ApiError::from(Code::InvalidRequest) })
 }
@@ -44,7 +46,16 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         title = "Enfilade",
         description = "Rooms over HTTP. Everything live goes over the WebSocket at /ws."
     ),
-    paths(guest, list_rooms, create_room, read_room, read_messages, read_traffic)
+    paths(
+        guest,
+        list_rooms,
+        create_room,
+        read_room,
+        read_messages,
+        read_traffic,
+        game::tap,
+        game::game_state
+    )
 )]
 struct Description;
 
@@ -384,7 +395,7 @@ async fn read_messages(
 }
 
 /// Whose token the request carries.
-fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
+pub(super) fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
@@ -397,7 +408,7 @@ fn authenticate(api: &Api, headers: &HeaderMap) -> Answer<Actor> {
 const CODES: u32 = 20;
 
 /// A random number from 1 to 2^53 - 1.
-fn random_id() -> Answer<u64> {
+pub(super) fn random_id() -> Answer<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|_| Code::Internal)?;
     Ok((u64::from_le_bytes(bytes) % (limits::INTEGER_BOUND - 1)) + 1)

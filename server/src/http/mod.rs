@@ -13,6 +13,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::auth::Tokens;
+use crate::events::Commands;
 use crate::health::{Health, Report};
 use crate::net::{Fanout, upgrade};
 use crate::rooms::Rooms;
@@ -20,6 +21,7 @@ use crate::rooms::Rooms;
 mod api;
 mod assets;
 mod error;
+mod game;
 
 pub use api::openapi;
 
@@ -35,6 +37,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wa
 pub struct Api {
     /// The live rooms.
     pub rooms: Rooms,
+    /// Sends commands through events, where there are any.
+    pub commands: Option<Arc<dyn Commands>>,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
     /// Whether somebody without an account gets a token.

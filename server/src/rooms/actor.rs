@@ -307,6 +307,9 @@ impl RoomTask {
             Effect::Claim { epoch } => {
                 Box::pin(async move { Answer::Claimed(store.claim(&room, epoch).await) })
             }
+            Effect::Append { .. } if self.rooms.shared.gate.get().is_some_and(|gate| gate.is_full()) => {
+                return self.authority.handle_appended(Appended::Refused(Code::OutboxFull), now());
+            }
             Effect::Append { expected, batch, summary, amended, changes } => {
                 let keys = match store.keys() {
                     Some(keys) => self.shown.append(keys.shows(), &self.authority, &changes, &batch, now()),

@@ -15,6 +15,7 @@ use enfilade_core::{Code, Position, RoomId, Tier, v1};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::archive::History;
+use crate::events::Gate;
 use crate::net::{self, Fanout};
 use crate::readable::live::Connections;
 use crate::store::SharedStore;
@@ -112,6 +113,8 @@ struct Shared {
     live: Mutex<HashMap<RoomId, Live>>,
     next_alias: AtomicU32,
     next_caller: AtomicU64,
+    /// Where entries go out to others: whether there is room for more.
+    gate: OnceLock<Arc<Gate>>,
     stopping: watch::Sender<bool>,
     /// Where the rooms' tasks run: shards are no threads of the runtime.
     runtime: tokio::runtime::Handle,
@@ -153,6 +156,7 @@ impl Rooms {
             live: Mutex::default(),
             next_alias: AtomicU32::new(1),
             next_caller: AtomicU64::new(CALLERS),
+            gate: OnceLock::new(),
             stopping: watch::Sender::new(false),
             runtime,
         };
@@ -162,6 +166,17 @@ impl Rooms {
     /// Gives the rooms a past beyond what the store has. To be called before the first of them is live.
     pub fn remember(&self, past: Arc<History>) {
         let _ = self.shared.past.set(past);
+    }
+
+    /// From now on nothing is written while this gate is full.
+    pub fn hold_back_by(&self, gate: Arc<Gate>) {
+        // A second gate is a mistake of the caller; the first one stays.
+        let _ = self.shared.gate.set(gate);
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.shared.node
     }
 
     /// What a room list shows.

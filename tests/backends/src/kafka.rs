@@ -12,6 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tempfile::TempDir;
 
+use crate::proxy::Proxy;
 use crate::{Process, free_ports, installed};
 
 /// Names the cluster: sixteen bytes in URL-safe base64. Every broker here has its own ports, so one name does.
@@ -34,11 +35,26 @@ impl Kafka {
     /// # Errors
     /// There is no Java, or the jars are not there.
     pub fn start() -> io::Result<Kafka> {
+        Kafka::launch_on(free_ports(), None)
+    }
+
+    /// The same behind a proxy, which all clients but those of [`address`](Kafka::address) are told of.
+    ///
+    /// # Errors
+    /// As [`start`](Kafka::start).
+    pub fn start_behind(proxy: &Proxy) -> io::Result<Kafka> {
+        let kafka = Kafka::launch_on(free_ports(), Some(proxy.port()))?;
+        proxy.connect_to(kafka.address());
+        Ok(kafka)
+    }
+
+    fn launch_on([port, controller]: [u16; 2], advertised: Option<u16>) -> io::Result<Kafka> {
         let template = template()?;
         let folder = tempfile::Builder::new().prefix("enfilade-kafka-").tempdir()?;
-        let [port, controller] = free_ports();
         copy(&template, &folder.path().join("log"))?;
-        fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller))?;
+        let advertised = advertised.unwrap_or(port);
+        let text = properties(folder.path(), port, controller, advertised);
+        fs::write(folder.path().join("server.properties"), text)?;
         let process = launch(folder.path())?;
         let mut kafka = Kafka { process, folder, port };
         kafka.wait();
@@ -85,26 +101,24 @@ impl Kafka {
         self.process.resume();
     }
 
-    /// Makes a topic without replicas.
-    ///
-    /// # Panics
-    /// When the broker refuses.
-    pub async fn create_topic(&self, name: &str, partitions: i32) {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", self.brokers())
-            .create()
-            .expect("a client of the broker");
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let made = admin.create_topics([&topic], &options).await.expect("an answer of the broker");
-        for made in made {
-            made.expect("a new topic");
-        }
-    }
-
     fn wait(&mut self) {
         let address = self.address();
         self.process.wait_until(|| is_ready(address).unwrap_or(false));
+    }
+}
+
+/// Makes a topic without replicas.
+///
+/// # Panics
+/// When the broker refuses.
+pub async fn create_topic(brokers: &str, name: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a client of the broker");
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+    let made = admin.create_topics([&topic], &options).await.expect("an answer of the broker");
+    for made in made {
+        made.expect("a new topic");
     }
 }
 
@@ -145,7 +159,7 @@ fn template() -> io::Result<PathBuf> {
     }
     let folder = tempfile::Builder::new().prefix("formatting-").tempdir_in(&home)?;
     let [port, controller] = free_ports();
-    fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller))?;
+    fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller, port))?;
     let mut format = java();
     format.current_dir(folder.path()).args(["kafka.tools.StorageTool", "format", "--standalone"]);
     let output = format.args(["-t", CLUSTER, "-c", "server.properties"]).output()?;
@@ -160,7 +174,7 @@ fn template() -> io::Result<PathBuf> {
     }
 }
 
-fn properties(folder: &Path, port: u16, controller: u16) -> String {
+fn properties(folder: &Path, port: u16, controller: u16, advertised: u16) -> String {
     let log = folder.join("log");
     format!(
         "process.roles=broker,controller\n\
@@ -168,7 +182,7 @@ fn properties(folder: &Path, port: u16, controller: u16) -> String {
          controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
          listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller}\n\
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          log.dirs={}\n\
          offsets.topic.replication.factor=1\n\

@@ -15,9 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 mod kafka;
 mod mongo;
+pub mod proxy;
 pub mod redis;
 
-pub use kafka::Kafka;
+pub use kafka::{Kafka, create_topic};
 pub use mongo::Mongo;
 
 /// Longer than any of these servers needs to start on a busy machine.

@@ -12,11 +12,13 @@ use rdkafka::types::RDKafkaRespErr;
 use super::{EventsError, Result};
 
 mod commands;
+#[cfg(test)]
+mod faults;
 mod inlet;
 mod outlet;
 mod tail;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use commands::KafkaCommands;
 pub use inlet::KafkaInlet;

@@ -26,6 +26,7 @@ const TRANSACTION: Duration = Duration::from_secs(30);
 pub struct KafkaOutlet {
     settings: Arc<Settings>,
     partitions: u32,
+    prober: Arc<BaseProducer>,
 }
 
 impl KafkaOutlet {
@@ -36,12 +37,13 @@ impl KafkaOutlet {
     pub async fn open(settings: Settings) -> Result<KafkaOutlet> {
         settings.check().await?;
         let settings = Arc::new(settings);
-        let known = settings.clone();
-        let partitions = blocking(move || known.partitions(&known.prober()?, &known.topic)).await?;
+        let prober = Arc::new(settings.prober()?);
+        let (known, client) = (settings.clone(), prober.clone());
+        let partitions = blocking(move || known.partitions(&client, &known.topic)).await?;
         if partitions == 0 {
             return Err(settings.missing(&settings.topic));
         }
-        Ok(KafkaOutlet { settings, partitions })
+        Ok(KafkaOutlet { settings, partitions, prober })
     }
 }
 
@@ -57,6 +59,11 @@ impl Outlet for KafkaOutlet {
     fn take(&self, shard: u32) -> BoxFuture<'_, Result<Taken>> {
         let (settings, partitions, shards) = (self.settings.clone(), self.partitions, self.shards());
         blocking(move || take(&settings, partitions, shards, shard)).boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        let (settings, prober) = (self.settings.clone(), self.prober.clone());
+        blocking(move || settings.partitions(&prober, &settings.topic).map(drop)).boxed()
     }
 }
 

@@ -12,26 +12,30 @@ use crate::events::record::Body;
 use crate::events::{Commands, Inlet, Outlet};
 
 /// One broker for all tests that run at the same time, because a broker takes seconds to start.
-fn broker() -> Option<Arc<Kafka>> {
-    static SHARED: Mutex<Weak<Kafka>> = Mutex::new(Weak::new());
+fn broker() -> Option<Arc<Mutex<Kafka>>> {
+    static SHARED: Mutex<Weak<Mutex<Kafka>>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(kafka) = shared.upgrade() {
         return Some(kafka);
     }
-    let kafka = Arc::new(or_skip("Kafka", Kafka::start())?);
+    let kafka = Arc::new(Mutex::new(or_skip("Kafka", Kafka::start())?));
     *shared = Arc::downgrade(&kafka);
     Some(kafka)
 }
 
 /// Topics of one test.
 pub(crate) struct Topics {
-    _kafka: Arc<Kafka>,
+    _kafka: Arc<Mutex<Kafka>>,
     pub(crate) settings: Settings,
 }
 
 impl Topics {
-    pub(crate) async fn on(kafka: Arc<Kafka>, brokers: String) -> Topics {
+    pub(crate) async fn on(kafka: Arc<Mutex<Kafka>>, brokers: String) -> Topics {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        // RUST_LOG says how much is told of a test that fails.
+        let log =
+            tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+        let _ = log.with_test_writer().try_init();
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let settings = Settings {
             brokers,
@@ -44,9 +48,11 @@ impl Topics {
             password: String::new(),
             properties: Vec::new(),
         };
-        kafka.create_topic(&settings.topic, 3).await;
-        kafka.create_topic(&settings.commands_topic, 3).await;
-        kafka.create_topic(&settings.dead_letters_topic, 1).await;
+        for (topic, partitions) in
+            [(&settings.topic, 3), (&settings.commands_topic, 3), (&settings.dead_letters_topic, 1)]
+        {
+            enfilade_backends::create_topic(&settings.brokers, topic, partitions).await;
+        }
         Topics { _kafka: kafka, settings }
     }
 
@@ -71,7 +77,7 @@ impl Topics {
 impl Fixture for Topics {
     async fn new() -> Option<Topics> {
         let kafka = tokio::task::spawn_blocking(broker).await.unwrap()?;
-        let brokers = kafka.brokers();
+        let brokers = kafka.lock().unwrap().brokers();
         Some(Topics::on(kafka, brokers).await)
     }
 

@@ -43,7 +43,7 @@ impl Publisher {
                 shard.waiting.store(0, Ordering::Relaxed);
             }
             let is_idle = !is_owned || shard.is_clean();
-            if *stopping.borrow() && (is_idle || held.is_none()) {
+            if *stopping.borrow() && is_idle {
                 return;
             }
             if is_idle {
@@ -55,7 +55,6 @@ impl Publisher {
                 Ok(()) => {
                     behind = Known::default();
                     backoff = Backoff::new();
-                    self.health.up();
                 }
                 Err(Failure::Taken) => {
                     tracing::info!(shard = number, "another node publishes this shard now");
@@ -64,7 +63,7 @@ impl Publisher {
                 }
                 Err(Failure::Down(why)) => {
                     held = None;
-                    self.health.down(&why);
+                    self.health.failed(&why);
                     if *stopping.borrow() {
                         return;
                     }
@@ -109,6 +108,8 @@ impl Publisher {
             }
             metrics::counter!("enfilade_events_published_total").increment(records.len() as u64);
             metrics::histogram!("enfilade_events_publish_seconds").record(begun.elapsed());
+            // How long a transaction takes says how much it holds, not how they are doing.
+            self.health.answered(Duration::ZERO);
         }
         batch.is_published(known);
         self.note(&batch, stopping).await;

@@ -67,6 +67,10 @@ impl Outlet for StreamOutlet {
     fn take(&self, shard: u32) -> BoxFuture<'_, Result<Taken>> {
         self.take(shard).boxed()
     }
+
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        async { self.link.ask::<String>(&redis::cmd("PING")).await.map(drop) }.boxed()
+    }
 }
 
 fn place(fields: &[(String, Vec<u8>)]) -> Option<(RoomId, Position)> {
