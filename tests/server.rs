@@ -7,6 +7,8 @@ mod bad_input;
 mod crash;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/nodes.rs"]
+mod nodes;
 #[path = "server/rest.rs"]
 mod rest;
 #[path = "server/talk.rs"]

@@ -277,10 +277,11 @@ impl Authority {
             Some(snapshot) => RoomState::restore(id, decompress(snapshot)?, true)?,
             None => RoomState::authority(id),
         };
-        state.open_epoch(loaded.epoch);
-        if state.position().epoch != loaded.epoch {
+        if loaded.snapshot.is_some() && loaded.epoch == 0 {
             return Err(Code::Malformed);
         }
+        // The store says that the snapshot is of this log, whichever epoch it was taken in.
+        state.go_on_under(loaded.epoch);
         self.snapshot_seq = state.position().seq;
         self.recent = Recent::default();
         self.outbox.forget();

@@ -368,6 +368,23 @@ fn a_restarted_authority_has_the_same_state_and_knows_duplicates() {
 }
 
 #[test]
+fn a_log_that_goes_on_under_another_epoch_keeps_its_snapshot() {
+    let mut room = Room::with_two();
+    room.submit("ada", submit(1, 2, post("before", &[])));
+    let (digest, head) = (room.authority.state().digest(), room.authority.state().position());
+    let snapshot = compress(&room.authority.state().snapshot(SnapshotFor::Store));
+    let epoch = room.epoch + 1;
+    let loaded = Loaded { epoch, snapshot: Some(snapshot.clone()), entries: Vec::new() };
+    let config = AuthorityConfig { node: "n".into(), alias: 7, heartbeat_interval: 25_000 };
+    let mut reopened = Authority::new(RoomId::new("lobby").unwrap(), config, 1, Millis(0));
+    reopened.handle_loaded(loaded, Millis(0)).unwrap();
+    assert_eq!(reopened.state().digest(), digest);
+    assert_eq!(reopened.state().position(), Position { epoch, seq: head.seq });
+    let without_epoch = Loaded { epoch: 0, snapshot: Some(snapshot), entries: Vec::new() };
+    assert_eq!(reopened.handle_loaded(without_epoch, Millis(0)), Err(Code::Malformed));
+}
+
+#[test]
 fn history_goes_back_page_by_page_into_the_store() {
     let mut room = Room::with_two();
     for counter in 2..=1_302 {

@@ -263,6 +263,12 @@ impl RoomState {
         }
     }
 
+    /// The log has gone on under another epoch, with the same entries: a store that may have lost its end begins a new
+    /// one, and a snapshot that is older than that is of it as well.
+    pub fn go_on_under(&mut self, epoch: u64) {
+        self.position.epoch = epoch;
+    }
+
     /// Folds the next entry. Whether its author was allowed to is not asked again: the authority has decided.
     ///
     /// # Errors

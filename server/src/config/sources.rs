@@ -234,10 +234,11 @@ fn nearest<'a>(key: &str, known: &'a BTreeMap<String, Setting>) -> Option<&'a st
 fn shown(key: &str, value: &Value) -> String {
     match value.as_str() {
         Some(text) if key.ends_with("password") && !text.is_empty() => toml_value(&Value::from(MASK)),
-        Some(urls) if key.ends_with("url") => {
+        Some(urls) if key == "redis.url" => {
             let urls: Vec<String> = urls.split(',').map(without_password).collect();
             toml_value(&Value::from(urls.join(",")))
         }
+        Some(url) if key.ends_with("url") => toml_value(&Value::from(without_password(url))),
         _ => toml_value(value),
     }
 }

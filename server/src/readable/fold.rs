@@ -1,7 +1,7 @@
 //! A room as its log has it now, for commands of operators.
 
 use enfilade_core::state::decompress;
-use enfilade_core::{Code, Entry, RoomId, RoomState};
+use enfilade_core::{Entry, RoomId, RoomState};
 
 use super::inspect::InspectError;
 use crate::store::{Limits, Loaded, RoomStore};
@@ -32,10 +32,7 @@ pub(crate) async fn fold_to(
             .map_err(unreadable)?,
         None => RoomState::authority(room.clone()),
     };
-    state.open_epoch(loaded.head.epoch);
-    if state.position().epoch != loaded.head.epoch {
-        return Err(unreadable(Code::Malformed));
-    }
+    state.go_on_under(loaded.head.epoch);
     let mut entries = loaded.entries;
     loop {
         for bytes in &entries {

@@ -96,7 +96,7 @@ async fn fold(store: &dyn crate::store::RoomStore, id: &RoomId) -> RoomState {
         Some((_, snapshot)) => RoomState::restore(id.clone(), decompress(&snapshot).unwrap(), true).unwrap(),
         None => RoomState::authority(id.clone()),
     };
-    state.open_epoch(loaded.head.epoch);
+    state.go_on_under(loaded.head.epoch);
     while state.position() != loaded.head {
         let page = store.read(id, state.position().next(), 1_000, 1 << 20).await.unwrap();
         for (_, entry) in page.entries {
