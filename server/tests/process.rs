@@ -55,6 +55,20 @@ impl Server {
         answer
     }
 
+    fn post(&self, path: &str, token: &str, body: &str) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            socket,
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     fn signal(&self, signal: &str) {
         let process = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
@@ -292,4 +306,33 @@ fn inspecting_says_what_is_in_the_store_or_what_to_do() {
     assert!(code == Some(1) && said.contains("no room id"), "{said}");
     let (code, _, said) = run(place.path(), &["rebuild-keys"]);
     assert!(code == Some(1) && said.contains("no readable keys"), "{said}");
+}
+
+#[test]
+fn operators_look_into_redis_while_servers_use_it() {
+    let Some(redis) = enfilade_backends::or_skip("Redis", enfilade_backends::redis::Redis::start()) else {
+        return;
+    };
+    let place = place();
+    let url = format!("redis.url={}", redis.url());
+    let on_redis = ["--set", "store.kind=redis", "--set", &url, "--set", "archive.kind=none"];
+    let server = Server::start(place.path(), &on_redis);
+    let guest = server.post("/api/guest", "", r#"{"name":"Ann"}"#);
+    let token = guest.split(r#""token":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let created = server.post("/api/rooms", &token, r#"{"id":"lobby","name":"The lobby","capacity":5}"#);
+    assert!(created.starts_with("HTTP/1.1 201"), "{created}");
+    let operate = |command: &[&str]| run(place.path(), &[&on_redis[..], command].concat());
+    let (code, printed, said) = operate(&["inspect", "room", "lobby"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(printed.contains("room_name\nThe lobby\n") && printed.contains("capacity\n5\n"), "{printed}");
+    assert!(redis.ask(&["DEL", "enfilade:rooms:{lobby}"]).starts_with(":1"));
+    let (code, printed, said) = operate(&["rebuild-keys"]);
+    assert!(code == Some(0) && printed.contains("2 rooms were rebuilt"), "{printed}{said}");
+    assert!(redis.ask(&["HGET", "enfilade:rooms:{lobby}", "room_name"]).contains("The lobby"));
+    // The follower of the logs is a moment behind.
+    let begun = Instant::now();
+    while !redis.ask(&["HGET", "enfilade:rooms:name-map", "The lobby"]).contains("lobby\r") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the name was not indexed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

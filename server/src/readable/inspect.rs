@@ -84,9 +84,8 @@ pub async fn inspect(
         line[1] = quoted(&format!("{prefix}{}", line[1]));
         // Writing to a string does not fail.
         let _ = writeln!(text, "$ redis-cli {}", line.join(" "));
-        for item in answered {
-            let _ = writeln!(text, "{item}");
-        }
+        // Of nothing, redis-cli prints an empty line.
+        let _ = writeln!(text, "{}", answered.join("\n"));
     }
     Ok(text)
 }
