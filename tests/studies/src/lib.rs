@@ -14,6 +14,7 @@ mod families;
 mod peers;
 mod people;
 mod prefetch;
+mod tiers;
 
 pub use belady::belady_hits;
 #[cfg(test)]
@@ -22,3 +23,4 @@ mod tests;
 pub use families::{FAMILIES, Family, PRIOR_FAMILIES, RESULT_SEEDS, TUNING_FAMILIES, TUNING_SEEDS};
 pub use peers::{Core, Popular, Ppm};
 pub use prefetch::{Outcome, Prefetcher, prefetch};
+pub use tiers::Change;

@@ -1,10 +1,10 @@
 //! Which rooms are next: the core's prediction beside what people usually build, at equal budgets of fetches.
 //!
 //! ```text
-//! cargo run --release -p enfilade-studies --bin prediction [visits] [tuning] [once]
+//! cargo run --release -p enfilade-studies --bin prediction [visits] [tuning] [once] [beginning]
 //! ```
 //!
-//! `once` plays one seed of each family instead of all. Figures are hits by those of a cache that knows the future but fetches nothing ahead. *Useful* are fetches that were
+//! `once` plays one seed of each family instead of all, `beginning` the first visits alone. Figures are hits by those of a cache that knows the future but fetches nothing ahead. *Useful* are fetches that were
 //! visited while they were held, a visit.
 
 use enfilade_core::cache::PolicyKind;
@@ -16,7 +16,7 @@ use enfilade_studies::{
 /// Rooms that fit.
 const CAPACITY: usize = 100;
 /// Visits of people who have just come.
-const BEGINNINGS: [usize; 3] = [150, 500, 2_000];
+const BEGINNINGS: [usize; 5] = [150, 300, 500, 1_000, 2_000];
 
 const PEERS: [&str; 4] = ["most popular", "Markov-1", "PPM-4", "core"];
 
@@ -94,7 +94,9 @@ fn main() {
         (FAMILIES, RESULT_SEEDS)
     };
     let seeds = if arguments.iter().any(|argument| argument == "once") { &seeds[..1] } else { seeds };
-    for budget in [1_000, 500] {
+    let budgets: &[u32] =
+        if arguments.iter().any(|argument| argument == "beginning") { &[] } else { &[1_000, 500] };
+    for budget in budgets.iter().copied() {
         println!(
             "\n{visits} visits, {CAPACITY} rooms fit, {:.1} fetches a visit",
             f64::from(budget) / 1_000.0
@@ -117,12 +119,13 @@ fn main() {
     for visits in BEGINNINGS {
         let mut ratios = Vec::new();
         for family in families {
+            let (mut with, mut none) = (0, 0);
             for seed in seeds {
                 let trace = (family.trace)(*seed, visits);
-                let none = prefetch(&trace, CAPACITY, PolicyKind::Gf, None, 0).hits;
-                let with = prefetch(&trace, CAPACITY, PolicyKind::Gf, Some(&mut Core::default()), 1_000).hits;
-                ratios.push((with.max(1) as f64 / none.max(1) as f64, family.name));
+                none += prefetch(&trace, CAPACITY, PolicyKind::Gf, None, 0).hits;
+                with += prefetch(&trace, CAPACITY, PolicyKind::Gf, Some(&mut Core::default()), 1_000).hits;
             }
+            ratios.push((with.max(1) as f64 / none.max(1) as f64, family.name));
         }
         let mean = ratios.iter().map(|(ratio, _)| ratio).sum::<f64>() / ratios.len() as f64;
         let (worst, name) =
