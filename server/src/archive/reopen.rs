@@ -63,7 +63,8 @@ pub async fn reopen(store: &dyn RoomStore, past: &History, room: &RoomId, epoch:
     summary.position = Some(at.wire());
     // Noted first: what the new log follows must be known before anything is in it.
     past.archive().put_origin(room, epoch, ended).await?;
-    let start = Start { at, snapshot: compress(&snapshot).into(), summary: row(room, &summary) };
+    let start =
+        Start { at, snapshot: compress(&snapshot).into(), summary: row(room, &summary), is_lost: false };
     if store.start(room, start).await? {
         metrics::counter!("enfilade_rooms_reopened_total").increment(1);
         let seq = ended.seq;

@@ -36,7 +36,7 @@ use crate::telemetry;
 const MESSAGES_AT_ONCE: usize = 256;
 
 /// What the store has answered.
-enum Answer {
+pub(super) enum Answer {
     Loaded(Result<Option<store::Loaded>, StoreError>, Option<Position>),
     Claimed(Result<u64, StoreError>),
     Appended(Result<store::Appended, StoreError>, Box<v1::RoomSummary>),
@@ -53,11 +53,11 @@ type SnapshotSender = oneshot::Sender<Result<v1::RoomSnapshot, Code>>;
 pub(super) struct RoomTask {
     /// Who is told if the task fails.
     pub(super) clients: Clients,
-    rooms: Rooms,
-    room: RoomId,
+    pub(super) rooms: Rooms,
+    pub(super) room: RoomId,
     alias: u32,
-    authority: Authority,
-    work: FuturesUnordered<BoxFuture<'static, Answer>>,
+    pub(super) authority: Authority,
+    pub(super) work: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// Callers within the server who wait for a submission.
     calls: HashMap<ConnId, Calls>,
     /// Callers within the server who wait for a page.
@@ -364,6 +364,7 @@ impl RoomTask {
     fn handle_answer(&mut self, answer: Answer) {
         let now = now();
         match answer {
+            Answer::Loaded(Ok(None), _) if self.authority.state().position().seq > 0 => self.put_back(),
             Answer::Loaded(Ok(loaded), shown) => {
                 self.shown.loaded(loaded.as_ref().map(|loaded| loaded.head).unwrap_or_default(), shown);
                 let loaded = loaded.map(|loaded| Loaded {

@@ -26,6 +26,7 @@ pub(crate) mod atomic;
 mod calls;
 mod directory;
 mod encode;
+mod put_back;
 mod shown;
 mod supervise;
 #[cfg(test)]

@@ -156,7 +156,7 @@ impl RoomStore for MemoryStore {
     fn start<'a>(&'a self, room: &'a RoomId, start: Start) -> BoxFuture<'a, Result<bool>> {
         self.with(|rooms| {
             limits::start(&start)?;
-            let Start { at, snapshot, summary } = start;
+            let Start { at, snapshot, summary, is_lost: _ } = start;
             if rooms.logs.contains_key(room) {
                 return Ok(false);
             }

@@ -229,6 +229,9 @@ pub struct Start {
     pub snapshot: Bytes,
     /// The room's row in the directory; an empty one makes none.
     pub summary: Bytes,
+    /// Whether this is the log itself, which the store has lost: nodes that have more of it give that back, and then it
+    /// goes on under a new epoch. A store that loses nothing starts the log as it is.
+    pub is_lost: bool,
 }
 
 /// Some of the rooms of a store.

@@ -164,6 +164,7 @@ impl<'a> RoomImport<'a> {
                     at: room.at(room.snapshot_seq),
                     snapshot: room.snapshot.clone(),
                     summary: room.summary.clone(),
+                    is_lost: false,
                 };
                 // Where it was started before, that is found in the head.
                 place.store.start(&id, start).await?;

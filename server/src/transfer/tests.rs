@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use enfilade_backends::redis::Redis;
 use enfilade_core::op::{self, Body};
 use enfilade_core::state::{SnapshotFor, compress};
 use enfilade_core::{ClientId, Entry, Millis, OpId, Position, RoomId, RoomState};
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::folder::DataFolder;
-use crate::store::{Append, Appended, EmbeddedStore, MemoryStore, Options};
+use crate::store::{Append, Appended, EmbeddedStore, MemoryStore, Options, RedisOptions, RedisStore};
 
 const EPOCH: u64 = 77;
 
@@ -114,6 +115,27 @@ async fn rooms_go_from_one_store_into_another_and_back_unchanged() {
     assert_eq!(rows.iter().find(|(room, _)| room.as_str() == "lobby").unwrap().1, "row 40");
     // Again changes nothing.
     assert_eq!(put(&target, &path).await.unwrap(), Moved { rooms: 0, skipped: 3, entries: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_move_into_redis_and_back() {
+    let Some(redis) = enfilade_backends::or_skip("Redis", Redis::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = memory();
+    fill(&source, "lobby", 40, 25).await;
+    fill(&source, "inbox:ann", 3, 0).await;
+    let path = exported(&source, &folder).await;
+    let options = RedisOptions { url: redis.url(), ..RedisOptions::default() };
+    let target = Place { store: Arc::new(RedisStore::open(options).await.unwrap()), past: None };
+    assert_eq!(put(&target, &path).await.unwrap(), Moved { rooms: 2, skipped: 0, entries: 43 });
+    let second = folder.path().join("second");
+    export(&target, &second, &mut quiet()).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(&second).unwrap());
+    let back = memory();
+    put(&back, &second).await.unwrap();
+    for name in ["lobby", "inbox:ann"] {
+        assert_eq!(all(&back, name).await, all(&source, name).await, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

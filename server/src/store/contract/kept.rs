@@ -163,7 +163,7 @@ pub(crate) async fn leases_are_replaced_dropped_and_expire(store: SharedStore) {
 
 fn start(seq: u64, state: &'static str) -> Start {
     let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
-    Start { at: at(seq), snapshot: bytes(state), summary: bytes("row") }
+    Start { at: at(seq), snapshot: bytes(state), summary: bytes("row"), is_lost: false }
 }
 
 pub(crate) async fn a_log_starts_after_a_snapshot_where_there_is_none(store: SharedStore) {

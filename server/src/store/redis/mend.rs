@@ -9,6 +9,8 @@ use super::*;
 /// From the moment that a node meets a process of Redis until it seals a log there: other nodes meet it within this
 /// time, and give back what they have.
 const GRACE: Duration = Duration::from_millis(600);
+/// Begins what a script says instead of a process where a node has put a lost log back; milliseconds since then follow.
+const PUT_BACK: &str = "lost:";
 /// While something is missing before what this node has, it looks this often whether it is there.
 const TURN: Duration = Duration::from_millis(5);
 /// Logs that a node mends at the same time.
@@ -26,7 +28,10 @@ impl Inner {
     /// Gives back what this node has of a log that is not settled in `process`, and seals it when others had time to do
     /// the same. Returns when the log is settled.
     pub(super) async fn settle_log(self: &Arc<Self>, room: &RoomId, process: &str) -> Result<()> {
-        let until = self.met(process) + GRACE;
+        let until = match process.strip_prefix(PUT_BACK).and_then(|age| age.parse().ok()) {
+            Some(age) => Instant::now() + GRACE.saturating_sub(Duration::from_millis(age)),
+            None => self.met(process) + GRACE,
+        };
         loop {
             let turn = match self.give_back(room).await? {
                 Given::All => until,

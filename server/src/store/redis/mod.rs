@@ -233,7 +233,7 @@ impl Inner {
 
     async fn start(self: &Arc<Self>, room: &RoomId, start: Start) -> Result<bool> {
         limits::start(&start)?;
-        let Start { at, snapshot, summary } = start;
+        let Start { at, snapshot, summary, is_lost } = start;
         if !summary.is_empty() {
             self.marked(room, true).await?;
         }
@@ -242,7 +242,8 @@ impl Inner {
             .number(at.epoch)
             .number(at.seq)
             .bytes(snapshot)
-            .bytes(summary);
+            .bytes(summary)
+            .size(usize::from(is_lost));
         let answer = self.link.replicated(&scripts::START, &call, self.options.wait_replicas).await?;
         let mut reply = Reply::parse(answer)?;
         match reply.status() {

@@ -12,7 +12,7 @@ if not head then
 end
 local is_mending = ARGV[3] == 'mend'
 if not head.is_settled and not is_mending then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 if head.epoch ~= ARGV[1] or head.seq ~= expected or (head.is_settled and is_mending) then
     local missing = {}

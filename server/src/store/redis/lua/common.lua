@@ -21,7 +21,10 @@ local function head_of(key)
     if not row[1] then
         return nil
     end
+    -- What those who mend it count their time from: this process, or when the log was put back.
+    local since = string.match(row[5] or '', '^lost:(%d+)$')
     return {
+        mends = since and 'lost:' .. int(math.max(now() - tonumber(since), 0)) or RUN,
         epoch = row[1],
         seq = tonumber(row[2]),
         oldest = tonumber(row[3]),

@@ -5,7 +5,7 @@ if not head then
     return { 'none', redis.call('EXISTS', KEYS[2]) }
 end
 if not head.is_settled then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 local snapshot = redis.call('GET', KEYS[3]) or ''
 local entries = page(KEYS[2], head.snapshot + 1, head.seq, tonumber(ARGV[1]), tonumber(ARGV[2]))

@@ -5,7 +5,7 @@ if not head then
     return { 'none' }
 end
 if not head.is_settled then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 local from = math.max(tonumber(ARGV[2]), head.oldest)
 local entries = {}

@@ -5,7 +5,7 @@ if not head then
     return { 'ok', 0 }
 end
 if not head.is_settled then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 local field = 'cursor:' .. ARGV[1]
 local epoch, seq = string.match(redis.call('HGET', KEYS[1], field) or '', '^(%d+):(%d+)$')

@@ -5,7 +5,7 @@ if not head then
     return { 'ok', 0 }
 end
 if not head.is_settled then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 local seq = tonumber(ARGV[2])
 local has_one = redis.call('HEXISTS', KEYS[1], 'snapshot') == 1

@@ -5,7 +5,7 @@ if not head then
     return { 'ok', 0 }
 end
 if not head.is_settled then
-    return { 'unsettled', RUN }
+    return { 'unsettled', head.mends }
 end
 local before = math.min(tonumber(ARGV[2]), head.snapshot + 1, head.oldest + tonumber(ARGV[3]))
 if head.epoch ~= ARGV[1] or before <= head.oldest then
