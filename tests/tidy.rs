@@ -12,7 +12,7 @@ use enfilade_proto::Code;
 use serde_json::Value;
 
 /// What crosses crates sees all of them.
-const SEES_ALL: &[&str] = &["enfilade-tests", "enfilade-peers"];
+const SEES_ALL: &[&str] = &["enfilade-tests", "enfilade-peers", "enfilade-faults"];
 
 /// Which of our crates each other crate may use.
 const MAY_USE: &[(&str, &[&str])] = &[
