@@ -98,6 +98,8 @@ pub const CLIENT_WINDOWS: usize = 4_096;
 pub const WINDOW_OPS: usize = 64;
 /// Operations that a client sends without an answer.
 pub const IN_FLIGHT: usize = 32;
+/// Clients of a room hosted alone of which an operation says how far its author had seen them; of others it is not known.
+pub const SEEN_CLIENTS: usize = 64;
 /// Operations that wait in a client's queue: days of offline typing.
 pub const PENDING_OPS: usize = 10_000;
 /// Operations that wait for an authority; beyond, it says that it is overloaded.

@@ -50,6 +50,8 @@ pub struct PendingOp {
     pub offline: bool,
     /// The position on which its author looked.
     pub base: Option<Position>,
+    /// What its author had seen of each client, where it was made in a room hosted alone.
+    pub seen: Vec<v1::OpId>,
     /// Whether it was ever sent, so that the server may have it.
     pub was_sent: bool,
     /// When it was last sent.
@@ -303,6 +305,7 @@ impl PendingOp {
             since: self.since.0,
             offline: self.offline,
             base: self.base.map(Position::wire),
+            seen: self.seen.clone(),
             was_sent: self.was_sent,
         }
         .encode_to_vec()
@@ -325,6 +328,7 @@ impl PendingOp {
             since: Millis(stored.since),
             offline: stored.offline,
             base: stored.base.map(Position::from),
+            seen: stored.seen,
             was_sent: stored.was_sent,
             sent_at: Millis(0),
             not_before: Millis(0),
@@ -359,6 +363,8 @@ struct StoredOp {
     base: Option<v1::Position>,
     #[prost(bool, tag = "8")]
     was_sent: bool,
+    #[prost(message, repeated, tag = "9")]
+    seen: Vec<v1::OpId>,
 }
 
 /// Numbers a client's operations. Counters are taken in blocks whose end is stored before any of them is used, so that

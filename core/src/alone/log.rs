@@ -8,8 +8,9 @@ use prost::Message as _;
 
 use super::ENTRIES;
 use crate::authority::Stretch;
+use crate::conflict::VersionVector;
 use crate::state::message;
-use crate::{ClientId, Entry, OpId, Position, RoomId, op, v1};
+use crate::{ClientId, Entry, OpId, Position, RoomId, limits, op, v1};
 
 /// Records of logs are called `alone/ROOM` for the log's epoch, and `alone/ROOM/SEQ` for entries from there on.
 const PREFIX: &str = "alone/";
@@ -24,6 +25,9 @@ pub struct Made {
     /// The end of the log when it was made. Of an epoch that no other log has, so that to any other log it says:
     /// before everything.
     pub base: Position,
+    /// The last operation of each other client that was in the log by then: what its author had seen. At most
+    /// [`SEEN_CLIENTS`](limits::SEEN_CLIENTS).
+    pub seen: Vec<v1::OpId>,
 }
 
 #[derive(Clone, PartialEq, enfilade_proto::Message)]
@@ -100,13 +104,22 @@ impl Log {
     /// What this client has made, in order.
     pub(super) fn made_by(&self, client: ClientId) -> Vec<Made> {
         let entries = self.entries.iter().filter_map(|bytes| Entry::decode(bytes).ok());
-        let own = entries.filter(|entry| entry.op_id.client == client && !entry.author.is_empty());
-        let made = own.map(|entry| Made {
-            id: entry.op_id,
-            op: entry.op,
-            base: Position { epoch: self.epoch, seq: entry.seq - 1 },
-        });
-        made.collect()
+        let mut seen = VersionVector::default();
+        let mut made = Vec::new();
+        for entry in entries.filter(|entry| !entry.author.is_empty()) {
+            if entry.op_id.client != client {
+                seen.merge(&[(entry.op_id.client.0, entry.op_id.counter)].into_iter().collect());
+                continue;
+            }
+            let wire = |(client, counter)| v1::OpId { client, counter };
+            made.push(Made {
+                id: entry.op_id,
+                op: entry.op,
+                base: Position { epoch: self.epoch, seq: entry.seq - 1 },
+                seen: seen.iter().take(limits::SEEN_CLIENTS).map(wire).collect(),
+            });
+        }
+        made
     }
 
     /// Names of all its records.

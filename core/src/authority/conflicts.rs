@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 use super::{Authority, ConnId, Effect, Footing, From, Reply, Submission};
+use crate::conflict::VersionVector;
 use crate::op::{self, Body};
 use crate::policy::Actor;
 use crate::{ClientId, Code, Entry, Millis, OpId, Position, RoomId, UserId, hash53, limits, v1};
@@ -44,16 +45,16 @@ pub(super) fn stand_in(op_id: OpId) -> OpId {
 impl Authority {
     /// What becomes of an operation that its author may do. `before` is decided, and not in the log yet.
     pub(super) fn verdict(&self, submission: &Submission, before: &[Entry], at: Millis) -> Verdict {
-        let base = match submission.footing {
+        let (base, seen) = match &submission.footing {
             Footing::Live => return Verdict::Accept,
             Footing::Chosen => return self.restate(&submission.body),
-            Footing::Offline(base) => base,
+            Footing::Offline(base, seen) => (*base, seen),
         };
         // Settings have one writer, whose last word holds.
         if self.ahead.id().is_implicit() {
             return Verdict::Accept;
         }
-        let Some(met) = self.meet(submission, base, before) else { return Verdict::Accept };
+        let Some(met) = self.meet(submission, (base, seen), before) else { return Verdict::Accept };
         let rule = self.ahead.conflicts().rule(met.of);
         match rule.mode() {
             v1::ConflictMode::Merge | v1::ConflictMode::Unspecified => Verdict::Accept,
@@ -71,16 +72,22 @@ impl Authority {
         }
     }
 
-    fn meet(&self, submission: &Submission, base: Position, before: &[Entry]) -> Option<Met> {
+    fn meet(
+        &self,
+        submission: &Submission,
+        (base, seen): (Position, &VersionVector),
+        before: &[Entry],
+    ) -> Option<Met> {
         let me = submission.actor.user();
         let Body::PutElements(put) = &submission.body else {
-            return self.meet_fields(submission, base, before);
+            return self.meet_fields(submission, (base, seen), before);
         };
         let is_later = |seq: u64| base.epoch != self.ahead.position().epoch || seq > base.seq;
         let held = put.elements.iter().find_map(|change| {
             let held = self.ahead.map().get(&change.key)?;
             let is_same = (held.version, held.nonce) == (change.version, change.nonce);
-            (is_later(held.seq) && held.author != me && !is_same).then_some(held)
+            let is_known = || self.written_by(held.seq, before).is_some_and(|op_id| has_seen(seen, op_id));
+            (is_later(held.seq) && held.author != me && !is_same && !is_known()).then_some(held)
         })?;
         let theirs = v1::ElementChange {
             key: held.key.clone(),
@@ -100,26 +107,44 @@ impl Authority {
     }
 
     /// Fields of the configuration, and texts of messages, don't say who wrote them: the log does.
-    fn meet_fields(&self, submission: &Submission, base: Position, before: &[Entry]) -> Option<Met> {
+    fn meet_fields(
+        &self,
+        submission: &Submission,
+        (base, seen): (Position, &VersionVector),
+        before: &[Entry],
+    ) -> Option<Met> {
         let mine = &submission.body;
         let (of, key, theirs) = self.standing(mine)?;
         if theirs == *mine {
             return None;
         }
         let touches = |body: &Body| shared(body, mine);
-        let recent = self.recent.newest_first().map(|entry| (entry.seq, &*entry.author, op::read(&entry.op)));
-        let ahead = before.iter().rev().map(|entry| (entry.seq, &*entry.author, entry.body.clone()));
-        let mut later = ahead.chain(recent).take_while(|(seq, ..)| *seq > base.seq);
+        let recent = self.recent.newest_first().map(|entry| {
+            (entry.seq, &*entry.author, OpId::parse(entry.op_id.as_ref()).ok(), op::read(&entry.op))
+        });
+        let ahead = before.iter().rev();
+        let ahead = ahead.map(|entry| (entry.seq, &*entry.author, Some(entry.op_id), entry.body.clone()));
+        // Seqs of another log say nothing about this one.
+        let since = if base.epoch == self.ahead.position().epoch { base.seq } else { 0 };
+        let mut later = ahead.chain(recent).take_while(|(seq, ..)| *seq > since);
         let is_covered = base.epoch == self.ahead.position().epoch
             && self.recent.newest_first().last().is_none_or(|oldest| oldest.seq <= base.seq + 1);
         // Where the log since the base is not at hand any more, what is different was changed.
         let author = match later.find(|(.., body)| body.as_ref().and_then(touches).is_some()) {
-            Some((_, author, _)) if author == submission.actor.user() => return None,
-            Some((_, author, _)) => author.to_string(),
+            Some((_, author, ..)) if author == submission.actor.user() => return None,
+            Some((_, _, Some(op_id), _)) if has_seen(seen, op_id) => return None,
+            Some((_, author, ..)) => author.to_string(),
             None if is_covered => return None,
             None => String::new(),
         };
         Some(Met { of, key, base: self.last_before(base, touches), theirs, author })
+    }
+
+    /// The operation that made an entry, where the log is at hand.
+    fn written_by(&self, seq: u64, before: &[Entry]) -> Option<OpId> {
+        let ahead = before.iter().find(|entry| entry.seq == seq).map(|entry| entry.op_id);
+        let recent = || self.recent.newest_first().find(|entry| entry.seq == seq);
+        ahead.or_else(|| OpId::parse(recent()?.op_id.as_ref()).ok())
     }
 
     /// The type and name of the first register that an operation writes, and what stands in those that it writes.
@@ -318,6 +343,11 @@ impl Authority {
     pub(super) fn settled(&mut self, reply: Reply) {
         self.effects.push_back(Effect::Delivered { reply, settled: true });
     }
+}
+
+/// Whether an operation's author had seen another operation: so it is no conflict to write over it.
+fn has_seen(seen: &VersionVector, op_id: OpId) -> bool {
+    seen.get(op_id.client.0) >= op_id.counter
 }
 
 fn resolution(id: OpId, choice: v1::ConflictChoice) -> Body {

@@ -27,6 +27,7 @@ pub use fetch::Stretch;
 
 pub use spending::Standing;
 
+use crate::conflict::VersionVector;
 use crate::op::Body;
 use crate::policy::Actor;
 use crate::presence::Occupancy;
@@ -56,12 +57,13 @@ struct Submission {
 }
 
 /// What an operation was made over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Footing {
     /// What the server sequences, as it happens.
     Live,
-    /// This state, without a connection: others may have written the same meanwhile.
-    Offline(Position),
+    /// This state, without a connection: others may have written the same meanwhile. Of a room hosted alone, also what its
+    /// author had seen of others' operations.
+    Offline(Position, VersionVector),
     /// A conflict: its author wants it to hold over whatever stands.
     Chosen,
 }
@@ -362,7 +364,9 @@ impl Authority {
             return self.reload();
         }
         let more = !entries.is_empty();
-        if self.fold_foreign(&entries, now).is_err() {
+        // What lies between was trimmed: the snapshot has it.
+        let is_trimmed = !more && head.seq > self.confirmed.position().seq;
+        if is_trimmed || self.fold_foreign(&entries, now).is_err() {
             self.reload();
         } else if more {
             self.recover();

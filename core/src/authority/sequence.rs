@@ -55,8 +55,10 @@ impl Authority {
         match op::parse(&submit.op) {
             Ok(body) => {
                 let (from, actor, op) = (From::Connection(conn), actor.clone(), submit.op);
+                let seen =
+                    submit.seen.iter().take(limits::SEEN_CLIENTS).map(|op| (op.client, op.counter)).collect();
                 let footing = match submit.base.map(Position::from) {
-                    Some(base) if submit.offline => Footing::Offline(base),
+                    Some(base) if submit.offline => Footing::Offline(base, seen),
                     Some(_) | None => Footing::Live,
                 };
                 self.enqueue(Submission { from, actor, op_id, op, body, footing, is_fetched: false }, now);
@@ -256,7 +258,7 @@ impl Authority {
             Seen::Superseded => return Outcome::Refused(Code::OpSuperseded.into()),
             Seen::OtherUser => return Outcome::Refused(Code::ClientIdTaken.into()),
         }
-        if let (Footing::Offline(_), Some(windows)) = (footing, windows)
+        if let (Footing::Offline(..), Some(windows)) = (footing, windows)
             && let Some(seq) = windows.seq_of(user, stand_in(*op_id))
         {
             return Outcome::At(seq);
@@ -288,7 +290,7 @@ impl Authority {
                 }
                 let op_id = match footing {
                     Footing::Chosen => *op_id,
-                    Footing::Live | Footing::Offline(_) => stand_in(*op_id),
+                    Footing::Live | Footing::Offline(..) => stand_in(*op_id),
                 };
                 self.sequence((actor, op_id), op::encode(body.clone()), body, at, entries)
             }

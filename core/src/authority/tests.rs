@@ -555,3 +555,25 @@ fn background_learns_by_a_fingerprint_how_the_room_is_run_permissions_and_rules_
     }
     assert_eq!(before, Some(crate::compress::config_fingerprint(room.authority.state())));
 }
+
+#[test]
+fn a_node_behind_what_the_store_has_trimmed_goes_on_from_the_snapshot() {
+    for later in [Vec::new(), Vec::from([9])] {
+        let mut room = Room::with_two();
+        let mut ahead = Room::over(room.log.clone(), room.epoch);
+        (2..=8).for_each(|counter| drop(ahead.submit("ada", submit(1, counter, post("x", &[])))));
+        let snapshot = compress(&ahead.authority.state().snapshot(SnapshotFor::Store));
+        let head = ahead.head();
+        room.authority.handle_hint(head);
+        assert!(matches!(room.authority.poll_effect(), Some(Effect::Read { .. })));
+        // Of the log the store has its end alone, or nothing any more.
+        let held = later.iter().map(|seq: &usize| ahead.log[seq - 1].clone()).collect();
+        room.authority.handle_entries(Some((head, held)), room.now);
+        let effects = core::iter::from_fn(|| room.authority.poll_effect());
+        assert_eq!(effects.collect::<Vec<_>>(), [Effect::Load]);
+        let loaded = Loaded { epoch: head.epoch, snapshot: Some(snapshot), entries: Vec::new() };
+        room.authority.handle_loaded(loaded, room.now).unwrap();
+        assert_eq!(room.authority.state().position(), head);
+        assert_eq!(room.authority.state().digest(), ahead.authority.state().digest());
+    }
+}

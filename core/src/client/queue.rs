@@ -58,6 +58,7 @@ impl Client {
             since: now,
             offline: !self.link.is_online(),
             base,
+            seen: alloc::vec::Vec::new(),
             was_sent: false,
             sent_at: now,
             not_before,
@@ -130,6 +131,7 @@ impl Client {
                 op: op.bytes.clone(),
                 base: op.base.map(Position::wire),
                 offline: op.offline,
+                seen: op.seen.clone(),
             };
             if let Body::SetReadMarker(marker) = &op.body
                 && let Ok(target) = RoomId::new(&marker.room_id)

@@ -12,7 +12,7 @@ impl Client {
     /// Puts operations of this client back into the queue, under the ids that they have: those that a room
     /// [hosted alone](crate::alone) has taken, for the room of the same id on the server that this client talks to.
     /// They go in their order, each has effect once however often it is sent or handed in, and where others have changed
-    /// the same meanwhile they are edits made offline. To be done before anything else is written into the room.
+    /// the same, and their author had not seen it, they are edits made offline. To be done before anything else is written into the room.
     /// Returns how many were not in the queue yet.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Client {
         let now = self.tick(now);
         let mut new = Vec::new();
         let mut last = 0;
-        for Made { id, op: bytes, base } in made {
+        for Made { id, op: bytes, base, seen } in made {
             if id.client != self.client_id {
                 return Err(Code::ClientIdTaken);
             }
@@ -41,6 +41,7 @@ impl Client {
                     since: now,
                     offline: true,
                     base: Some(base),
+                    seen,
                     was_sent: false,
                     sent_at: now,
                     not_before: Millis(0),

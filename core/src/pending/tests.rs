@@ -12,6 +12,7 @@ fn op(room: &str, counter: u64) -> PendingOp {
         body,
         since: Millis(counter),
         offline: true,
+        seen: Vec::new(),
         base: Some(Position { epoch: 7, seq: 3 }),
         was_sent: false,
         sent_at: Millis(0),

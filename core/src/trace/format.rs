@@ -159,11 +159,14 @@ pub(super) struct StoredMade {
     op: Vec<u8>,
     #[prost(message, optional, tag = "3")]
     base: Option<v1::Position>,
+    #[prost(message, repeated, tag = "4")]
+    seen: Vec<v1::OpId>,
 }
 
 impl From<&Made> for StoredMade {
     fn from(made: &Made) -> StoredMade {
-        StoredMade { id: Some(made.id.wire()), op: made.op.clone(), base: Some(made.base.wire()) }
+        let (id, base) = (Some(made.id.wire()), Some(made.base.wire()));
+        StoredMade { id, op: made.op.clone(), base, seen: made.seen.clone() }
     }
 }
 
@@ -173,7 +176,7 @@ impl TryFrom<StoredMade> for Made {
     fn try_from(made: StoredMade) -> Result<Made, Code> {
         let base = made.base.map(Position::from).ok_or(Code::TraceDamaged)?;
         let id = OpId::parse(made.id.as_ref()).map_err(|_| Code::TraceDamaged)?;
-        Ok(Made { id, op: made.op, base })
+        Ok(Made { id, op: made.op, base, seen: made.seen })
     }
 }
 

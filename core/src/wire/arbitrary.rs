@@ -105,7 +105,7 @@ macro_rules! lists {
 }
 
 lists! {
-    String u64 i32 v1::ClientWindow v1::Conflict v1::ConflictRule v1::Contact v1::Departed v1::Element v1::ElementChange v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser v1::Reaction v1::RecentOp v1::RolePermissions v1::RoomSummary v1::Sanction v1::Score v1::SetTier v1::SignalItem v1::Team v1::TierBudget
+    String u64 i32 v1::ClientWindow v1::Conflict v1::OpId v1::ConflictRule v1::Contact v1::Departed v1::Element v1::ElementChange v1::Entry v1::Following v1::Member v1::Message v1::Notification v1::PresentUser v1::Reaction v1::RecentOp v1::RolePermissions v1::RoomSummary v1::Sanction v1::Score v1::SetTier v1::SignalItem v1::Team v1::TierBudget
 }
 
 macro_rules! any {
@@ -198,7 +198,7 @@ any! {
     PresentUser { user name liveness connections since }
     Hello { version_min version_max token client_id agent rooms }
     SetTier { room_id tier base seen digest reason warm_up }
-    Submit { room_id op_id op base offline }
+    Submit { room_id op_id op base offline seen }
     Signal { room_id kind payload class key at }
     HistoryRequest { request_id room_id before_seq limit after_seq }
     TokenRefresh { token }

@@ -6,6 +6,7 @@ mod opening;
 mod people;
 mod recovering;
 mod serving;
+mod simulated;
 mod stage;
 
 /// A complaint, and the scenario that shows it does not apply.
@@ -74,6 +75,16 @@ macro_rules! scenarios {
                 "What was written offline is lost, or arrives in another order.";
             people::unread_is_right_in_a_room_that_was_never_opened
                 "The unread count is wrong for rooms that were not loaded, and gone after a reload.";
+            simulated::who_is_away_is_not_shown_as_live_for_longer_than_a_lease
+                "Ghosts are online for minutes.";
+            simulated::a_room_takes_no_more_memory_than_its_tier_may
+                "Rooms in the background fill the memory.";
+            simulated::a_background_room_is_sent_no_more_than_its_tier_may
+                "Rooms in the background eat the bandwidth.";
+            simulated::a_conflict_of_which_its_author_was_told_waits_in_the_inbox
+                "What was put aside to be asked about is nowhere.";
+            simulated::a_clock_that_is_set_far_back_stops_nobody
+                "The clock was corrected, and nothing connects for an hour.";
         }
     };
 }

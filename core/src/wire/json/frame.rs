@@ -100,6 +100,7 @@ messages! {
         op: Op,
         base: Option<Position>,
         offline: bool,
+        seen: Vec<OpId>,
     }
     Signal {
         room_id: String,
