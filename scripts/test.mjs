@@ -43,7 +43,7 @@ const STAGES = [
     name: "deploy",
     what: "compose.yaml and the Kubernetes manifests",
     builds: ["packages"],
-    work: async (run) => (await import("./check-deploy.mjs")).checkDeploy(run),
+    work: async (run) => (await import("../deploy/check.mjs")).checkDeploy(run),
   },
   {
     name: "core",

@@ -24,7 +24,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("enfilade-wasm", &["enfilade-conformance", "enfilade-core", "enfilade-proto"]),
     ("enfilade-ffi", &["enfilade-conformance", "enfilade-core", "enfilade-proto"]),
     ("enfilade-conformance", &["enfilade-core"]),
-    ("enfilade-server", &["enfilade-core", "enfilade-proto"]),
+    // The backends are for its tests alone.
+    ("enfilade-server", &["enfilade-backends", "enfilade-core", "enfilade-proto"]),
+    ("enfilade-backends", &[]),
     ("enfilade-peers", &["enfilade-proto"]),
     ("enfilade-merge", &["enfilade-core"]),
     ("enfilade-studies", &["enfilade-core"]),

@@ -129,7 +129,11 @@ export const codes = {
   overloaded: { code: 2003, retry: "later", text: "The server has too much to do." },
   draining: { code: 2004, retry: "later", text: "The server is about to stop." },
   internal: { code: 2005, retry: "later", text: "Something failed in the server; nothing was lost." },
-  outbox_full: { code: 2006, retry: "later", text: "What was written before waits to go out to other systems; nothing was lost." },
+  outbox_full: {
+    code: 2006,
+    retry: "later",
+    text: "What was written before waits to go out to other systems; nothing was lost.",
+  },
   epoch_changed: { code: 3000, retry: "resync", text: "The room's log was started anew." },
   position_ahead: { code: 3001, retry: "resync", text: "The position is beyond the end of the room's log." },
   too_far_behind: {

@@ -268,7 +268,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::config::LogFormat;
+    use crate::config::{LogFormat, StoreKind};
 
     fn flags(flags: &[(&str, &str)]) -> Sources {
         let flag = |(key, value): &(&str, &str)| (key.to_string(), value.to_string(), format!("--{key}"));
@@ -289,6 +289,29 @@ mod tests {
         let resolved = Sources::default().resolve().unwrap();
         assert_eq!(resolved.config, Config::default());
         assert!(resolved.settings.values().all(|setting| setting.source == "default"));
+    }
+
+    #[test]
+    fn the_profiles_and_the_example_of_an_environment_are_good() {
+        let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let example = fs::read_to_string(deploy.join(".env.example")).unwrap();
+        let variables: Vec<(&str, &str)> = example
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+            .map(|line| line.split_once('=').unwrap())
+            .collect();
+        assert!(variables.len() > 3);
+        for (profile, kind) in [
+            ("development", StoreKind::Embedded),
+            ("staging", StoreKind::Redis),
+            ("production", StoreKind::Redis),
+        ] {
+            let file = deploy.join(format!("deploy/profiles/{profile}.toml"));
+            let resolved = Sources { file: Some(file), ..environment(&variables) }.resolve();
+            let config = resolved.unwrap_or_else(|problems| panic!("{profile}: {problems:?}")).config;
+            assert_eq!(config.store.kind, kind);
+            assert_eq!(config.redis.url, "redis://redis:6379", "what is in the environment counts");
+        }
     }
 
     #[test]

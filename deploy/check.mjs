@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { Failure, root } from "./lib/run.mjs";
+import { Failure, root } from "../scripts/lib/run.mjs";
 
 const folder = join(root, "deploy/kubernetes");
 /** Applied by itself, with what is filled in. */
@@ -11,7 +11,13 @@ const BY_ITSELF = ["secret.example.yaml"];
 
 /** Returns what was checked, as a note. */
 export async function checkDeploy(run) {
-  await run("node_modules/.bin/dclint", ["--config", "deploy/dclint.json", "--max-warnings", "0", "compose.yaml"]);
+  await run("node_modules/.bin/dclint", [
+    "--config",
+    "deploy/dclint.json",
+    "--max-warnings",
+    "0",
+    "compose.yaml",
+  ]);
   const files = readdirSync(folder).filter((file) => file.endsWith(".yaml"));
   const faults = [];
   let count = 0;
