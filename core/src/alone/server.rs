@@ -315,6 +315,8 @@ impl Server {
                 let stretch = room.log.stretch(from_seq, reader.before_seq);
                 room.authority.handle_history(reader, Some(stretch), now);
             }
+            // Nobody is forgotten here: there are not as many clients.
+            Effect::Find { op_id, .. } => room.authority.handle_found(op_id, Some(None), now),
             Effect::Subscribe { conn, tier } => match tier {
                 Some(tier) => drop(room.channels.insert(conn, tier)),
                 None => drop(room.channels.remove(&conn)),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
-use super::{Authority, ConnId, Effect, Footing, From, Reply, Submission};
+use super::{Authority, ConnId, Effect, Footing, From, Past, Reply, Submission};
 use crate::conflict::VersionVector;
 use crate::op::{self, Body};
 use crate::policy::Actor;
@@ -269,6 +269,7 @@ impl Authority {
             body: op::parse(&conflict.mine).ok()?,
             footing: Footing::Chosen,
             is_fetched: false,
+            past: Past::NotAsked,
         })
     }
 
@@ -337,6 +338,7 @@ impl Authority {
             body,
             footing,
             is_fetched: false,
+            past: Past::NotAsked,
         });
     }
 

@@ -11,7 +11,7 @@ use super::fetch::Purpose;
 use crate::limits;
 use crate::op::Body;
 use crate::state::Change;
-use crate::{Code, Position, RoomId, Tier, v1};
+use crate::{Code, OpId, Position, RoomId, Tier, v1};
 
 /// Names a connection of this node. The host gives the number, and never twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +118,14 @@ pub enum Effect {
         reader: HistoryReader,
         /// The first entry wanted.
         from_seq: u64,
+    },
+    /// Look whether an operation of this user is in the log, however long ago, then [`Authority::handle_found`]. It is
+    /// asked for where the room has had more clients than it remembers, and this one is not among them.
+    Find {
+        /// Whose it is.
+        user: String,
+        /// Its id.
+        op_id: OpId,
     },
     /// Store this; no answer is expected.
     PutSnapshot {

@@ -15,7 +15,7 @@ use super::{Authority, ConnId, Effect, From, HistoryReader, Phase, STORE_RETRY_A
 use crate::op::{self, Body};
 use crate::policy::Refusal;
 use crate::state::message;
-use crate::{Code, Entry, Millis, limits, v1};
+use crate::{Code, Entry, Millis, OpId, limits, v1};
 
 /// For whom a stretch of the log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,18 @@ pub(super) enum Purpose {
     Page { conn: ConnId, request_id: u64 },
     /// One message, to decide on what is asked for it, or to tell who is mentioned in it now.
     Message,
+}
+
+/// What is known of an operation whose client the room remembers no longer: with so many clients that some were
+/// forgotten, an operation that comes again can't be told from a new one by the state alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nobody has asked, for its client is remembered, or no client was ever forgotten.
+    NotAsked,
+    /// It is new.
+    Nothing,
+    /// It is in the log at this seq.
+    At(u64),
 }
 
 /// A stretch of a log, as the store has it.
@@ -41,6 +53,8 @@ pub(super) struct Fetching {
     reads: usize,
     /// Messages that were asked for.
     asked: BTreeSet<u64>,
+    /// Operations that were asked for.
+    sought: BTreeSet<OpId>,
     /// Changes of messages that were confirmed while a read was under way.
     late: VecDeque<Entry>,
     /// The newest of them that is remembered no longer: a read from before it can't be brought up to date.
@@ -82,8 +96,12 @@ impl Authority {
     pub(super) fn park(&mut self, submission: Submission) -> Option<Submission> {
         let From::Connection(conn) = submission.from else { return Some(submission) };
         let needed = self.needed(&submission);
-        if needed.is_none() && !self.fetching.parked.contains_key(&conn) {
+        let is_sought = self.must_seek(&submission);
+        if needed.is_none() && !is_sought && !self.fetching.parked.contains_key(&conn) {
             return Some(submission);
+        }
+        if is_sought {
+            self.seek(&submission);
         }
         if let Some(seq) = needed
             && self.fetching.asked.len() < limits::FETCHES
@@ -102,6 +120,42 @@ impl Authority {
         let first = timeline.iter().next().map_or(self.ahead.position().seq + 1, |first| first.seq);
         let is_beyond = (1..first).contains(&seq) && timeline.find(id).is_none();
         (is_beyond && !submission.is_fetched).then_some(seq)
+    }
+
+    fn must_seek(&self, submission: &Submission) -> bool {
+        let client = submission.op_id.client;
+        let windows = self.ahead.windows();
+        submission.past == Past::NotAsked && windows.is_some_and(|windows| windows.may_have_forgotten(client))
+    }
+
+    fn seek(&mut self, submission: &Submission) {
+        if self.fetching.sought.len() < limits::FETCHES && self.fetching.sought.insert(submission.op_id) {
+            self.fetching.reads += 1;
+            let (user, op_id) = (submission.actor.user().into(), submission.op_id);
+            self.effects.push_back(Effect::Find { user, op_id });
+        }
+    }
+
+    /// Where the operation that [`Effect::Find`] asked for is in the log, if it is; the outer `None` when nobody knows.
+    pub fn handle_found(&mut self, op_id: OpId, found: Option<Option<u64>>, now: Millis) {
+        self.fetching.end_read();
+        self.fetching.sought.remove(&op_id);
+        for mut submission in self.fetching.unpark() {
+            if submission.op_id == op_id && submission.past == Past::NotAsked {
+                submission.past = match found {
+                    Some(Some(seq)) => Past::At(seq),
+                    Some(None) => Past::Nothing,
+                    None => {
+                        let refusal =
+                            Refusal { code: Code::StoreUnavailable, retry_after: STORE_RETRY_AFTER };
+                        self.put_off(submission, refusal);
+                        continue;
+                    }
+                };
+            }
+            self.queue.push_back(submission);
+        }
+        self.pump(now);
     }
 
     pub(super) fn ask_for_message(&mut self, seq: u64) {
@@ -138,6 +192,7 @@ impl Authority {
         self.fetching.lost_seq = 0;
         self.fetching.late.clear();
         self.fetching.asked.clear();
+        self.fetching.sought.clear();
         self.queue.iter_mut().for_each(|submission| submission.is_fetched = false);
         let parked = self.fetching.unpark().map(|submission| Submission { is_fetched: false, ..submission });
         self.queue.extend(parked);

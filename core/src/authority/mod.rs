@@ -35,7 +35,7 @@ use crate::state::{Change, SnapshotFor, compress, decompress};
 use crate::tier::budget::Budgets;
 use crate::traffic::Kind;
 use crate::{Code, Entry, Millis, OpId, Position, Rng, RoomId, RoomState, Tier, limits, v1};
-use fetch::Fetching;
+use fetch::{Fetching, Past};
 use followers::Followers;
 use outbox::Outbox;
 use recent::Recent;
@@ -54,6 +54,8 @@ struct Submission {
     footing: Footing,
     /// The message that it is about was fetched, or there is none.
     is_fetched: bool,
+    /// What is known of it, where its client is no longer remembered.
+    past: Past,
 }
 
 /// What an operation was made over.

@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{
-    Appended, Authority, ConnId, Effect, Footing, From, Lane, Phase, Position, RECOVERY_INTERVAL, Reply,
-    STORE_RETRY_AFTER, Submission,
+    Appended, Authority, ConnId, Effect, Footing, From, Lane, Past, Phase, Position, RECOVERY_INTERVAL,
+    Reply, STORE_RETRY_AFTER, Submission,
     conflicts::{Verdict, stand_in},
 };
 use crate::op::{self, Body};
@@ -61,7 +61,19 @@ impl Authority {
                     Some(base) if submit.offline => Footing::Offline(base, seen),
                     Some(_) | None => Footing::Live,
                 };
-                self.enqueue(Submission { from, actor, op_id, op, body, footing, is_fetched: false }, now);
+                self.enqueue(
+                    Submission {
+                        from,
+                        actor,
+                        op_id,
+                        op,
+                        body,
+                        footing,
+                        is_fetched: false,
+                        past: Past::NotAsked,
+                    },
+                    now,
+                );
             }
             Err(code) => self.reject(conn, op_id.wire(), code.into()),
         }
@@ -83,7 +95,10 @@ impl Authority {
         let op_id = OpId { client, counter: reply.delivery + 1 };
         let op = op::encode(body.clone());
         let (from, actor, footing) = (From::Room(reply), Actor::System, Footing::Live);
-        self.enqueue(Submission { from, actor, op_id, op, body, footing, is_fetched: false }, now);
+        self.enqueue(
+            Submission { from, actor, op_id, op, body, footing, is_fetched: false, past: Past::NotAsked },
+            now,
+        );
     }
 
     /// How the append ended.
@@ -251,12 +266,13 @@ impl Authority {
             (Actor::User { .. }, _, Some(windows)) => windows.seen(user, *op_id, op),
             _ => Seen::New,
         };
-        match seen {
-            Seen::New => {}
-            Seen::Duplicate(seq) => return Outcome::At(seq),
-            Seen::Reused => return Outcome::Refused(Code::OpIdReused.into()),
-            Seen::Superseded => return Outcome::Refused(Code::OpSuperseded.into()),
-            Seen::OtherUser => return Outcome::Refused(Code::ClientIdTaken.into()),
+        match (seen, submission.past) {
+            (Seen::New, Past::At(seq)) => return Outcome::At(seq),
+            (Seen::New, Past::NotAsked | Past::Nothing) => {}
+            (Seen::Duplicate(seq), _) => return Outcome::At(seq),
+            (Seen::Reused, _) => return Outcome::Refused(Code::OpIdReused.into()),
+            (Seen::Superseded, _) => return Outcome::Refused(Code::OpSuperseded.into()),
+            (Seen::OtherUser, _) => return Outcome::Refused(Code::ClientIdTaken.into()),
         }
         if let (Footing::Offline(..), Some(windows)) = (footing, windows)
             && let Some(seq) = windows.seq_of(user, stand_in(*op_id))

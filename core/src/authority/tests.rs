@@ -1,4 +1,5 @@
 mod friends;
+mod past;
 mod room;
 mod signals;
 mod spending;

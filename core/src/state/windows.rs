@@ -54,6 +54,11 @@ impl Windows {
         }
     }
 
+    /// Whether this client may have been here, and forgotten since.
+    pub fn may_have_forgotten(&self, client: ClientId) -> bool {
+        self.by_client.len() >= limits::CLIENT_WINDOWS && self.by_client.get(&client).is_none()
+    }
+
     /// Where this operation of this user is in the log, whatever its words.
     pub fn seq_of(&self, user: &str, op_id: OpId) -> Option<u64> {
         let window = self.by_client.get(&op_id.client).filter(|window| window.user == user)?;

@@ -20,7 +20,7 @@ use prost::Message as _;
 use super::bound::Bound;
 use super::{PAGE_ROOMS, Page, SharedArchive};
 use crate::rooms::Directory;
-use crate::store::{Limits, Result, RoomStore, StoreError};
+use crate::store::{Follower, Limits, Result, RoomStore, StoreError};
 
 /// Logs of one room that are known: an emptied store is rare, and ends the oldest of them.
 const LOGS: usize = 64;
@@ -169,13 +169,20 @@ impl History {
         Ok(page)
     }
 
-    /// Where the operation lies in the room whose log is the one of this epoch now.
+    /// Where an operation of this user lies in the room whose log is the one of this epoch now, as far as it is archived.
     ///
     /// # Errors
     /// Those of the archive.
-    pub async fn find(&self, room: &RoomId, epoch: u64, op_id: OpId) -> Result<Option<u64>> {
+    pub async fn find(&self, room: &RoomId, epoch: u64, user: &str, op_id: OpId) -> Result<Option<u64>> {
         for found in self.archive.find(room, op_id).await? {
-            if self.locate(room, Position { epoch, ..found }).await? == Some(found) {
+            if self.locate(room, Position { epoch, ..found }).await? != Some(found) {
+                continue;
+            }
+            let page = self.archive.entries(room, found, found.seq + 1, 1).await?;
+            if let Some(damaged) = page.damaged.into_iter().next() {
+                return Err(StoreError::Damaged(damaged));
+            }
+            if page.entries.iter().any(|(_, bytes)| is_of(bytes, user, op_id)) {
                 return Ok(Some(found.seq));
             }
         }
@@ -243,6 +250,37 @@ pub async fn stretch(
         entries: entries.into_iter().map(bytes).collect(),
         amended: amended.into_iter().map(bytes).collect(),
     })
+}
+
+/// Where an operation of this user is in a room's log, however long ago: in the archive, or in what waits for it.
+///
+/// # Errors
+/// Those of the store and of the archive.
+pub async fn find(
+    store: &dyn RoomStore,
+    past: Option<&History>,
+    room: &RoomId,
+    head: Position,
+    user: &str,
+    op_id: OpId,
+) -> Result<Option<u64>> {
+    // Without an archive nothing is ever forgotten, and nobody has kept the ids: the whole log would have to be read.
+    let Some(past) = past else { return Ok(None) };
+    let cursor = store.cursor(room, Follower::Archive).await?.filter(|cursor| cursor.epoch == head.epoch);
+    let mut next = Position { seq: cursor.map_or(1, |cursor| cursor.seq + 1), ..head };
+    while next.seq <= head.seq {
+        let page = store.read(room, next, Limits::PAGE_ENTRIES, Limits::PAGE_BYTES).await?;
+        if let Some((seq, _)) = page.entries.iter().find(|(_, bytes)| is_of(bytes, user, op_id)) {
+            return Ok(Some(*seq));
+        }
+        let Some((last, _)) = page.entries.last() else { break };
+        next.seq = last + 1;
+    }
+    past.find(room, head.epoch, user, op_id).await
+}
+
+fn is_of(bytes: &Bytes, user: &str, op_id: OpId) -> bool {
+    Entry::decode(bytes).is_ok_and(|entry| entry.op_id == op_id && entry.author == user)
 }
 
 /// Of what both have noted of a message, what was changed last stays.

@@ -29,7 +29,7 @@ mod trim;
 
 pub use documents::{RoomDocument, RoomSettings, Setting, UserDocument};
 pub use embedded::EmbeddedArchive;
-pub use history::{History, stretch};
+pub use history::{History, find, stretch};
 pub use mongo::{MongoArchive, MongoOptions};
 pub use reopen::{load, recall, reopen};
 pub use sink::ArchiveSink;

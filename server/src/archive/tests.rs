@@ -301,8 +301,14 @@ async fn a_room_that_the_store_has_lost_comes_back_under_a_new_epoch_with_the_sa
     assert_eq!(all[5].text, "edited in the new log");
     // An operation is known by its id whichever log it lies in.
     let id = |counter| enfilade_core::OpId { client: enfilade_core::ClientId(7), counter };
-    assert_eq!(past.find(&room, loaded.head.epoch, id(5)).await, Ok(Some(5)));
-    assert_eq!(past.find(&room, loaded.head.epoch, id(99_999)).await, Ok(None));
+    let find = async |user: &str, counter| {
+        let head = one.store.load(&room).await.unwrap().unwrap().head;
+        find(&*one.store, Some(&past), &room, head, user, id(counter)).await
+    };
+    assert_eq!(find("ann", 5).await, Ok(Some(5)));
+    assert_eq!(find("ann", one.counter).await, Ok(Some(3_804)));
+    assert_eq!(find("ann", 99_999).await, Ok(None));
+    assert_eq!(find("somebody else", 5).await, Ok(None));
 
     // A second loss, of which nothing but what was archived is known.
     let third = World::start(memory(), past.clone(), keep());

@@ -12,7 +12,7 @@ use enfilade_core::authority::{
 use enfilade_core::policy::{self, Actor};
 use enfilade_core::state::SnapshotFor;
 use enfilade_core::v1::server_frame::Body as Frame;
-use enfilade_core::{Code, Millis, Position, RoomId, Tier, limits, v1};
+use enfilade_core::{Code, Millis, OpId, Position, RoomId, Tier, limits, v1};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -42,6 +42,7 @@ pub(super) enum Answer {
     Appended(Result<store::Appended, StoreError>, Box<v1::RoomSummary>),
     Entries(Result<store::Page, StoreError>),
     History(HistoryReader, Result<Stretch, StoreError>),
+    Found(OpId, Result<Option<u64>, StoreError>),
     Leases(Result<Vec<store::Lease>, StoreError>),
     Nothing,
 }
@@ -343,6 +344,13 @@ impl RoomTask {
                     Answer::History(reader, stretch)
                 })
             }
+            Effect::Find { user, op_id } => {
+                let head = self.authority.state().position();
+                Box::pin(async move {
+                    let found = archive::find(&*store, past.as_deref(), &room, head, &user, op_id).await;
+                    Answer::Found(op_id, found)
+                })
+            }
             Effect::PutSnapshot { position, snapshot } => Box::pin(async move {
                 if let Err(error) = store.put_snapshot(&room, position, snapshot.into()).await {
                     tracing::warn!(%room, %error, "a snapshot was not stored; the next one will be");
@@ -412,6 +420,7 @@ impl RoomTask {
                 self.handle_state();
             }
             Answer::History(reader, stretch) => self.authority.handle_history(reader, stretch.ok(), now),
+            Answer::Found(op_id, found) => self.authority.handle_found(op_id, found.ok(), now),
             Answer::Leases(Ok(leases)) => {
                 self.prune(leases.iter().map(|lease| lease.node.clone()).collect());
                 let record = |lease: store::Lease| {

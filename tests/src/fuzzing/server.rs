@@ -303,6 +303,7 @@ impl Host {
                     room.handle_follows(&follower, user, follows, now);
                 }
             }
+            Effect::Find { op_id, .. } => room.handle_found(op_id, (!store_fails).then_some(None), now),
             Effect::ReadLeases => room.handle_leases(Vec::new(), now),
             Effect::Subscribe { .. } | Effect::PublishLease { .. } | Effect::Occupied { .. } => {}
         }

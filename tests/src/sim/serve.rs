@@ -278,6 +278,7 @@ impl World {
                 Effect::PutSnapshot { position, snapshot } => {
                     self.request(node, room, Request::PutSnapshot { position, snapshot });
                 }
+                Effect::Find { .. } => unreachable!("fewer clients than a room remembers"),
                 Effect::PublishLease { record } => self.request(node, room, Request::PutLease { record }),
                 Effect::ReadLeases => self.request(node, room, Request::Leases),
             }

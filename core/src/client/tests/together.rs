@@ -126,6 +126,7 @@ impl Server {
                     self.run(&asking);
                 }
                 Act::ReadHistory { .. } => panic!("the whole log is in memory"),
+                Act::Find { .. } => panic!("no client was forgotten"),
                 Act::PutSnapshot { .. }
                 | Act::PublishLease { .. }
                 | Act::ReadLeases
