@@ -119,6 +119,16 @@ fn describe() {
         Unit::Seconds,
         "Time until the store has answered, by operation"
     );
+    describe_counter!("enfilade_events_published_total", "Entries that went out");
+    describe_counter!(
+        "enfilade_events_skipped_total",
+        "Entries that another owner of their shard had published"
+    );
+    describe_counter!("enfilade_events_missing_total", "Entries that could not go out: gone, or damaged");
+    describe_counter!("enfilade_commands_total", "Commands that came in");
+    describe_counter!("enfilade_commands_repeated_total", "Commands that came again under the same id");
+    describe_counter!("enfilade_commands_dead_total", "Commands that can't be done, by reason");
+    describe_counter!("enfilade_commands_put_off_total", "Attempts at commands that had to wait, by code");
     describe_counter!("enfilade_store_commits_total", "Transactions of the store that were synced to disk");
     describe_counter!("enfilade_store_requests_total", "Writes that the store has answered");
     describe_counter!("enfilade_store_failures_total", "Writes that the store could not do");

@@ -188,3 +188,6 @@ impl Trimmer {
         self.store.forget_amended(room, archived.epoch, rows).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ const ROOMS: usize = 64;
 /// Commands of one author in one room between two notes of what is done. The room knows the last
 /// [`limits::WINDOW_OPS`] of an author, so that of those that are delivered again it can tell which were done.
 const AT_ONCE: usize = limits::WINDOW_OPS - 4;
+/// How often it is tried to note what is done, before one goes on: rooms know what is delivered again, if it is not more
+/// than [`AT_ONCE`].
+const NOTES: u32 = 3;
 /// How often a command is tried that makes a room fail.
 const ATTEMPTS: u32 = 10;
 
@@ -129,9 +132,14 @@ impl Intake {
         }
         let mut lanes: Vec<(u32, u64)> = last.into_iter().collect();
         lanes.sort_unstable();
-        // Whoever gets them again finds them done.
-        if let Err(error) = inlet.done(&lanes).await {
-            self.health.failed(&error.to_string());
+        let mut backoff = Backoff::new();
+        for _ in 0..NOTES {
+            match inlet.done(&lanes).await {
+                Ok(()) => break,
+                // Whoever gets them again finds them done.
+                Err(error) => self.health.failed(&error.to_string()),
+            }
+            backoff.wait().await;
         }
         true
     }

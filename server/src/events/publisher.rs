@@ -18,6 +18,8 @@ use crate::store::{Follower, Limits, SharedStore, StoreError};
 
 mod batch;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 /// How often the whole worklist is read, beside the hints: what another node left behind waits no longer than that.
 const SCAN_EVERY: Duration = Duration::from_secs(5);

@@ -11,6 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
 };
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -25,6 +26,8 @@ const BATCH: usize = 500;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long a batch waits for more once it has something: a hand's breadth of what a commit costs.
 const GATHER: Duration = Duration::from_millis(5);
+/// The library waits for a coordinator for much longer; whoever has something to do should not.
+const COMMIT: Duration = Duration::from_secs(2);
 /// Bytes of a command that are kept with the dead letters: what is longer was no command anyway.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -115,7 +118,15 @@ impl KafkaInlet {
     }
 
     async fn receive(&self) -> Result<Delivery> {
-        let message = self.consumer.recv().await.map_err(|error| meaning(&error))?;
+        let message = loop {
+            match self.consumer.recv().await {
+                Ok(message) => break message,
+                // The library connects again by itself, and leaves one of these for each attempt in the same queue as
+                // what comes after. That brokers are gone is noticed by others.
+                Err(error) if passes(&error) => {}
+                Err(error) => return Err(meaning(&error)),
+            }
+        };
         Ok(Delivery {
             lane: message.partition() as u32,
             // From 1, as operations are counted.
@@ -145,6 +156,19 @@ impl KafkaInlet {
             EventsError::Unavailable(format!("{}: {error}", self.settings.dead_letters_topic))
         })
     }
+}
+
+/// Whether an error is over when there is a connection again.
+fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
 }
 
 /// What is longer than a command may be is cut, and then no command.
@@ -194,10 +218,14 @@ impl Inlet for KafkaInlet {
             })
             .collect();
         let consumer = self.consumer.clone();
-        blocking(move || {
+        let commit = blocking(move || {
             let offsets = TopicPartitionList::from_topic_map(&offsets).map_err(|error| meaning(&error))?;
             consumer.commit(&offsets, CommitMode::Sync).map_err(|error| meaning(&error))
-        })
+        });
+        async move {
+            let late = || EventsError::Unavailable("Kafka does not note in time what is done".into());
+            tokio::time::timeout(COMMIT, commit).await.unwrap_or_else(|_| Err(late()))
+        }
         .boxed()
     }
 }

@@ -64,6 +64,8 @@ impl Settings {
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "500")
             .set("socket.connection.setup.timeout.ms", "5000")
+            // What a broker was asked before it died is asked again.
+            .set("socket.timeout.ms", "10000")
             .set("allow.auto.create.topics", "false");
         if !self.username.is_empty() {
             config

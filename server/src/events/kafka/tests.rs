@@ -25,7 +25,7 @@ fn broker() -> Option<Arc<Mutex<Kafka>>> {
 
 /// Topics of one test.
 pub(crate) struct Topics {
-    _kafka: Arc<Mutex<Kafka>>,
+    pub(crate) kafka: Arc<Mutex<Kafka>>,
     pub(crate) settings: Settings,
 }
 
@@ -53,7 +53,7 @@ impl Topics {
         {
             enfilade_backends::create_topic(&settings.brokers, topic, partitions).await;
         }
-        Topics { _kafka: kafka, settings }
+        Topics { kafka, settings }
     }
 
     async fn all<T: Send + 'static>(
