@@ -37,6 +37,9 @@ pub(super) async fn supervise(
     drop(task);
     close_unanswered(&rooms, &room, alias, &mut clients, &mut messages).await;
     for conn in clients.holders() {
+        if let Some(connections) = rooms.connections() {
+            connections.left(conn.0, &room);
+        }
         for tier in [Tier::Active, Tier::Background] {
             rooms.shared.fanout.unsubscribe(socket(conn), channel(alias, tier));
         }

@@ -24,6 +24,7 @@ use crate::auth::{Tokens, now};
 use crate::folder::DataFolder;
 use crate::health::Health;
 use crate::net::{Net, NetConfig, accept, upgrade};
+use crate::readable::{Keyspace, Readable, Value};
 use crate::session::{Session, Sessions};
 use crate::store::MemoryStore;
 
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Node {
     pub(crate) rooms: Rooms,
+    shown: Arc<MemoryStore>,
     tokens: Arc<Tokens>,
     address: SocketAddr,
     _folder: tempfile::TempDir,
@@ -42,7 +44,8 @@ impl Node {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::open(folder.path()).unwrap();
         let tokens = Arc::new(Tokens::open(&data, Duration::from_secs(3_600)).unwrap());
-        let store: SharedStore = Arc::new(MemoryStore::new());
+        let shown = Arc::new(MemoryStore::showing(Readable::DEFAULT));
+        let store: SharedStore = shown.clone();
         let config = NetConfig { shards: 1, tick: Duration::from_millis(10), ..NetConfig::default() };
         let mut rooms = None;
         let net = Net::start(&config, |_, fanout| {
@@ -67,7 +70,7 @@ impl Node {
         tokio::spawn(async move {
             accept::serve(listener, router, &config, std::future::pending(), PATIENCE).await;
         });
-        Node { rooms: rooms.unwrap(), tokens, address, _folder: folder }
+        Node { rooms: rooms.unwrap(), shown, tokens, address, _folder: folder }
     }
 
     async fn connect(&self, user: &str, client: u64) -> Client {
@@ -247,4 +250,49 @@ async fn operations_that_a_failure_has_lost_come_again_before_those_after_them()
     bob.told_of_failure("lobby").await;
     bob.open("lobby", None).await;
     assert_eq!(bob.synced("lobby").await.0.seq, 3);
+}
+
+/// Members of a readable ZSET.
+fn members(keys: &Keyspace, key: &str) -> Vec<String> {
+    match keys.get(key) {
+        Some(Value::Scores(scores)) => scores.keys().cloned().collect(),
+        None => Vec::new(),
+        other => panic!("{key} is {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_is_connected_and_where_and_types_is_shown_in_keys_while_it_lasts() {
+    let node = Node::start().await;
+    let until = async |what: &str, is_so: &dyn Fn(&Keyspace) -> bool| {
+        for _ in 0..500 {
+            if is_so(&node.shown.keyspace()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{what}: {:?}", node.shown.keyspace());
+    };
+    let mut ada = node.connect("ada", 1).await;
+    ada.submit("lobby", 1, create()).await;
+    ada.open("lobby", None).await;
+    let mut bob = node.connect("bob", 2).await;
+    bob.open("lobby", None).await;
+    bob.synced("lobby").await;
+    let here = [ada.conn, bob.conn].map(|conn| format!("node:{}", conn.0));
+    until("both are here", &|keys| {
+        members(keys, "users:online") == ["ada", "bob"] && members(keys, "rooms:users:{lobby}").len() == 2
+    })
+    .await;
+    assert!(members(&node.shown.keyspace(), "rooms:users:{lobby}").iter().all(|conn| here.contains(conn)));
+    let typing = v1::Signal { room_id: "lobby".into(), kind: "typing".into(), ..Default::default() };
+    ada.ask(Ask::Signal(typing)).await;
+    until("one types", &|keys| members(keys, "rooms:typing:{lobby}") == ["ada"]).await;
+    drop(ada);
+    until("one has gone", &|keys| {
+        members(keys, "users:online") == ["bob"]
+            && members(keys, "rooms:users:{lobby}") == [here[1].as_str()]
+            && keys.get(&format!("conns:{}", here[0])).is_none()
+    })
+    .await;
 }
