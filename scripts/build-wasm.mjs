@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Failure, root, targetDir } from "./lib/run.mjs";
-import { orderedByName } from "./lib/wasm-order.mjs";
+import { orderedBySimilarity } from "./lib/wasm-order.mjs";
 
 /** What a page is to pay for Enfilade over the wire: WASM and glue, gzipped. More is felt on a phone. */
 const GOAL_BYTES = 150_000;
@@ -42,10 +42,10 @@ const PASSES = [
   "--reorder-locals",
   "--vacuum",
   "--duplicate-function-elimination",
-  "--reorder-functions-by-name",
-  "--strip-debug",
-  "--strip-producers",
+  // With names, until the functions are in order.
+  "--debuginfo",
 ];
+const ORDERING = ["--reorder-functions-by-name", "--strip-debug", "--strip-producers"];
 
 /** The WASM as compiled, whose functions still have names: what `npm run size` reads. */
 export const namedWasm = join(root, ".cache/wasm/named.wasm");
@@ -86,8 +86,11 @@ async function bind(run, compiled, name) {
     mkdirSync(dirname(namedWasm), { recursive: true });
     copyFileSync(join(root, wasm), namedWasm);
   }
-  writeFileSync(join(root, wasm), orderedByName(readFileSync(join(root, wasm))));
-  await run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, ...PASSES, ...FEATURES, "-o", wasm]);
+  const optimize = (passes) =>
+    run("node", ["node_modules/binaryen/bin/wasm-opt", wasm, ...passes, ...FEATURES, "-o", wasm]);
+  await optimize(PASSES);
+  writeFileSync(join(root, wasm), orderedBySimilarity(readFileSync(join(root, wasm))));
+  await optimize(ORDERING);
   const glue = join(OUT, `${name}.js`);
   await run("node", ["node_modules/rolldown/bin/cli.mjs", glue, "--minify", "--format", "esm", "-o", glue]);
 }

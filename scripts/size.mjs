@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { namedWasm } from "./build-wasm.mjs";
 import { build } from "./lib/build.mjs";
-import { functionNames, sections } from "./lib/wasm-file.mjs";
+import { functionNames, importsFunction, sections } from "./lib/wasm-file.mjs";
 
 const MODULES_SHOWN = 30;
 const FUNCTIONS_SHOWN = 40;
@@ -26,23 +26,6 @@ const SECTIONS = [
 ];
 const IMPORTS = 2;
 const CODE = 10;
-
-/** One import; whether it is a function. */
-function importsFunction(reader) {
-  reader.text();
-  reader.text();
-  const kind = reader.byte();
-  const skipLimits = () => {
-    const hasMaximum = reader.byte() % 2 === 1;
-    reader.number();
-    if (hasMaximum) reader.number();
-  };
-  if (kind === 0) reader.number();
-  else if (kind === 1) reader.byte();
-  if (kind === 1 || kind === 2) skipLimits();
-  if (kind === 3) reader.at += 2;
-  return kind === 0;
-}
 
 /** Functions with name and size. */
 function functions(all) {

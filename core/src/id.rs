@@ -37,7 +37,7 @@ impl RoomId {
 
     /// The room that is this user's inbox.
     pub fn inbox(user: &UserId) -> RoomId {
-        RoomId(alloc::format!("{INBOX}{user}").into())
+        RoomId([INBOX, user.as_str()].concat().into())
     }
 
     /// The room whose map holds the server's settings. Everybody may read it, and the server alone writes.

@@ -1,4 +1,4 @@
-//! One decoder and one encoder for all messages. A message tells by [`Compact`] where its fields are; prost's
+//! One decoder and one encoder for all messages. A message tells by [`Decode`] and [`Encode`] where its fields are; prost's
 //! primitives read and check them. On the wire nothing differs from what prost's own derive does, and messages have
 //! prost's trait.
 
@@ -15,39 +15,169 @@ use prost::encoding::{
 /// How deep messages may lie in each other: prost's own bound.
 const DEPTH: u32 = 100;
 
-/// Where a decoded value goes.
-pub enum Slot<'a> {
-    /// A truth value.
-    Bool(&'a mut bool),
-    /// A number.
-    U32(&'a mut u32),
-    /// A long number.
-    U64(&'a mut u64),
-    /// An enumeration.
-    I32(&'a mut i32),
-    /// Numbers, packed or one by one.
-    U32s(&'a mut Vec<u32>),
-    /// Enumerations, packed or one by one.
-    I32s(&'a mut Vec<i32>),
-    /// Long numbers, packed or one by one.
-    U64s(&'a mut Vec<u64>),
-    /// Text, which must be UTF-8.
-    Text(&'a mut String),
-    /// Bytes.
-    Bytes(&'a mut Vec<u8>),
-    /// A message within.
-    Message(&'a mut dyn Compact),
-}
-
-/// What a message has to tell of itself.
+/// What a message has to tell of itself to be read. Apart from [`Encode`], so that what is never read, or never written,
+/// leaves no code.
 ///
 /// Not `Debug`: through a trait object, the names of all fields would be in what browsers load.
-pub trait Compact {
-    /// Where the value of this field goes, which is there from now on. `None` for a field that is not known.
-    fn slot(&mut self, tag: u32) -> Option<Slot<'_>>;
+pub trait Decode {
+    /// Reads the field of this number, with the input's method for what it holds.
+    fn field(&mut self, tag: u32, input: &mut Input<'_>);
+}
 
+/// What a message has to tell of itself to be written.
+pub trait Encode {
     /// Writes all fields, ascending.
     fn write(&self, out: &mut Out<'_>);
+}
+
+/// What a message is read from, at one of its fields.
+pub struct Input<'a> {
+    bytes: &'a [u8],
+    tag: u32,
+    wire_type: WireType,
+    depth: u32,
+    /// The first thing that was wrong.
+    error: Option<DecodeError>,
+}
+
+impl<'a> Input<'a> {
+    /// A number.
+    pub fn number(&mut self) -> u64 {
+        let number =
+            check_wire_type(WireType::Varint, self.wire_type).and_then(|()| decode_varint(&mut self.bytes));
+        self.accept(number)
+    }
+
+    /// A truth value.
+    pub fn bool(&mut self, value: &mut bool) {
+        *value = self.number() != 0;
+    }
+
+    /// A number.
+    pub fn u32(&mut self, value: &mut u32) {
+        *value = self.number() as u32;
+    }
+
+    /// An enumeration.
+    pub fn i32(&mut self, value: &mut i32) {
+        *value = self.number() as i32;
+    }
+
+    /// A long number.
+    pub fn u64(&mut self, value: &mut u64) {
+        *value = self.number();
+    }
+
+    /// A truth value that may be absent.
+    pub fn optional_bool(&mut self, value: &mut Option<bool>) {
+        self.bool(value.get_or_insert_default());
+    }
+
+    /// A number that may be absent.
+    pub fn optional_u32(&mut self, value: &mut Option<u32>) {
+        self.u32(value.get_or_insert_default());
+    }
+
+    /// An enumeration that may be absent.
+    pub fn optional_i32(&mut self, value: &mut Option<i32>) {
+        self.i32(value.get_or_insert_default());
+    }
+
+    /// A long number that may be absent.
+    pub fn optional_u64(&mut self, value: &mut Option<u64>) {
+        self.u64(value.get_or_insert_default());
+    }
+
+    /// Numbers, packed or one by one.
+    pub fn u32s(&mut self, values: &mut Vec<u32>) {
+        let context = DecodeContext::default();
+        let read = encoding::uint32::merge_repeated(self.wire_type, values, &mut self.bytes, context);
+        self.accept(read);
+    }
+
+    /// Enumerations, packed or one by one.
+    pub fn i32s(&mut self, values: &mut Vec<i32>) {
+        let context = DecodeContext::default();
+        let read = encoding::int32::merge_repeated(self.wire_type, values, &mut self.bytes, context);
+        self.accept(read);
+    }
+
+    /// Long numbers, packed or one by one.
+    pub fn u64s(&mut self, values: &mut Vec<u64>) {
+        let context = DecodeContext::default();
+        let read = encoding::uint64::merge_repeated(self.wire_type, values, &mut self.bytes, context);
+        self.accept(read);
+    }
+
+    /// Text, which must be UTF-8.
+    pub fn text(&mut self, value: &mut String) {
+        let text = core::str::from_utf8(self.delimited());
+        let text = text.map_err(|_| error("invalid string value: data is not UTF-8 encoded"));
+        *value = self.accept(text).into();
+    }
+
+    /// Text that may be absent.
+    pub fn optional_text(&mut self, value: &mut Option<String>) {
+        self.text(value.get_or_insert_default());
+    }
+
+    /// One more text.
+    pub fn texts(&mut self, values: &mut Vec<String>) {
+        self.text(pushed(values));
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, value: &mut Vec<u8>) {
+        *value = self.delimited().into();
+    }
+
+    /// Bytes that may be absent.
+    pub fn optional_bytes(&mut self, value: &mut Option<Vec<u8>>) {
+        self.bytes(value.get_or_insert_default());
+    }
+
+    /// One more piece of bytes.
+    pub fn pieces(&mut self, values: &mut Vec<Vec<u8>>) {
+        self.bytes(pushed(values));
+    }
+
+    /// A message within.
+    pub fn message(&mut self, message: &mut dyn Decode) {
+        let inside = self.delimited();
+        let read = match self.depth.checked_sub(1) {
+            Some(depth) => merge(message, inside, depth),
+            None => Err(error("recursion limit reached")),
+        };
+        self.accept(read);
+    }
+
+    /// A field that is not known.
+    pub fn skip(&mut self) {
+        let context = DecodeContext::default();
+        let skipped = encoding::skip_field(self.wire_type, self.tag, &mut self.bytes, context);
+        self.accept(skipped);
+    }
+
+    fn delimited(&mut self) -> &'a [u8] {
+        let inside = check_wire_type(WireType::LengthDelimited, self.wire_type)
+            .and_then(|()| decode_varint(&mut self.bytes))
+            .and_then(|length| {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let (inside, rest) =
+                    self.bytes.split_at_checked(length).ok_or_else(|| error("buffer underflow"))?;
+                self.bytes = rest;
+                Ok(inside)
+            });
+        self.accept(inside)
+    }
+
+    /// What was read, or nothing and an error.
+    fn accept<T: Default>(&mut self, read: Result<T, DecodeError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            T::default()
+        })
+    }
 }
 
 /// Where a message is written to, or only measured.
@@ -79,7 +209,7 @@ impl Out<'_> {
     }
 
     /// A message within.
-    pub fn message(&mut self, tag: u32, value: &dyn Compact) {
+    pub fn message(&mut self, tag: u32, value: &dyn Encode) {
         let len = encoded_len(value);
         self.head(tag, WireType::LengthDelimited, len as u64);
         match &mut self.bytes {
@@ -110,21 +240,21 @@ impl Out<'_> {
 }
 
 /// How long the message is.
-pub fn encoded_len(message: &dyn Compact) -> usize {
+pub fn encoded_len(message: &dyn Encode) -> usize {
     let mut out = Out { bytes: None, len: 0 };
     message.write(&mut out);
     out.len
 }
 
 /// The message's bytes.
-pub fn encode_to_vec(message: &dyn Compact) -> Vec<u8> {
+pub fn encode_to_vec(message: &dyn Encode) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(encoded_len(message));
     message.write(&mut Out { bytes: Some(&mut bytes), len: 0 });
     bytes
 }
 
 /// Writes the message's bytes to a buffer of any kind.
-pub fn encode(message: &dyn Compact, buf: &mut impl BufMut) {
+pub fn encode(message: &dyn Encode, buf: &mut impl BufMut) {
     buf.put_slice(&encode_to_vec(message));
 }
 
@@ -132,7 +262,7 @@ pub fn encode(message: &dyn Compact, buf: &mut impl BufMut) {
 ///
 /// # Errors
 /// When the bytes are not what the message says.
-pub fn merge_from(message: &mut dyn Compact, mut buf: impl Buf) -> Result<(), DecodeError> {
+pub fn merge_from(message: &mut dyn Decode, mut buf: impl Buf) -> Result<(), DecodeError> {
     let chunk = buf.chunk();
     if chunk.len() == buf.remaining() {
         merge(message, chunk, DEPTH)?;
@@ -149,7 +279,7 @@ pub fn merge_from(message: &mut dyn Compact, mut buf: impl Buf) -> Result<(), De
 /// # Errors
 /// As for [`merge_from`].
 pub fn merge_field(
-    message: &mut dyn Compact,
+    message: &mut dyn Decode,
     tag: u32,
     wire_type: WireType,
     buf: &mut impl Buf,
@@ -179,51 +309,16 @@ pub fn merge_field(
     merge(message, &field, DEPTH)
 }
 
-fn merge(message: &mut dyn Compact, mut bytes: &[u8], depth: u32) -> Result<(), DecodeError> {
-    let bytes = &mut bytes;
-    while !bytes.is_empty() {
-        let (tag, wire_type) = decode_key(bytes)?;
-        let context = DecodeContext::default();
-        match message.slot(tag) {
-            None => encoding::skip_field(wire_type, tag, bytes, context)?,
-            Some(Slot::Bool(value)) => *value = number(wire_type, bytes)? != 0,
-            Some(Slot::U32(value)) => *value = number(wire_type, bytes)? as u32,
-            Some(Slot::I32(value)) => *value = number(wire_type, bytes)? as i32,
-            Some(Slot::U64(value)) => *value = number(wire_type, bytes)?,
-            Some(Slot::U32s(values)) => encoding::uint32::merge_repeated(wire_type, values, bytes, context)?,
-            Some(Slot::I32s(values)) => encoding::int32::merge_repeated(wire_type, values, bytes, context)?,
-            Some(Slot::U64s(values)) => encoding::uint64::merge_repeated(wire_type, values, bytes, context)?,
-            Some(Slot::Text(value)) => {
-                let text = core::str::from_utf8(delimited(wire_type, bytes)?);
-                let text = text.map_err(|_| error("invalid string value: data is not UTF-8 encoded"))?;
-                value.clear();
-                value.push_str(text);
-            }
-            Some(Slot::Bytes(value)) => {
-                value.clear();
-                value.extend_from_slice(delimited(wire_type, bytes)?);
-            }
-            Some(Slot::Message(inner)) => {
-                let inside = delimited(wire_type, bytes)?;
-                let depth = depth.checked_sub(1).ok_or_else(|| error("recursion limit reached"))?;
-                merge(inner, inside, depth)?;
-            }
+fn merge(message: &mut dyn Decode, bytes: &[u8], depth: u32) -> Result<(), DecodeError> {
+    let mut input = Input { bytes, tag: 0, wire_type: WireType::Varint, depth, error: None };
+    while !input.bytes.is_empty() {
+        (input.tag, input.wire_type) = decode_key(&mut input.bytes)?;
+        message.field(input.tag, &mut input);
+        if let Some(error) = input.error {
+            return Err(error);
         }
     }
     Ok(())
-}
-
-fn number(wire_type: WireType, bytes: &mut &[u8]) -> Result<u64, DecodeError> {
-    check_wire_type(WireType::Varint, wire_type)?;
-    decode_varint(bytes)
-}
-
-fn delimited<'a>(wire_type: WireType, bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    check_wire_type(WireType::LengthDelimited, wire_type)?;
-    let length = usize::try_from(decode_varint(bytes)?).unwrap_or(usize::MAX);
-    let (inside, rest) = bytes.split_at_checked(length).ok_or_else(|| error("buffer underflow"))?;
-    *bytes = rest;
-    Ok(inside)
 }
 
 #[expect(deprecated, reason = "prost has no other way to make its error")]
@@ -241,7 +336,7 @@ pub fn pushed<T: Default>(items: &mut Vec<T>) -> &mut T {
 #[cfg(test)]
 mod tests;
 
-/// prost's trait for a type that is [`Compact`].
+/// prost's trait for a type that is [`Decode`] and [`Encode`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! compact_message {

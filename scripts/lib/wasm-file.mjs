@@ -63,3 +63,20 @@ export function* functionNames(reader) {
     if (kind === FUNCTION_NAMES) yield* part.items((names) => [names.number(), names.text()]);
   }
 }
+
+/** One import; whether it is a function. */
+export function importsFunction(reader) {
+  reader.text();
+  reader.text();
+  const kind = reader.byte();
+  const skipLimits = () => {
+    const hasMaximum = reader.byte() % 2 === 1;
+    reader.number();
+    if (hasMaximum) reader.number();
+  };
+  if (kind === 0) reader.number();
+  else if (kind === 1) reader.byte();
+  if (kind === 1 || kind === 2) skipLimits();
+  if (kind === 3) reader.at += 2;
+  return kind === 0;
+}

@@ -31,12 +31,15 @@ pub struct Terms {
 impl Terms {
     /// The terms of a room that is in the cache `since` then, against a base time in milliseconds.
     pub fn of(access: &Access, since: Millis, priority: u8, base: u64, now: Millis) -> Terms {
+        let base = base.max(1);
+        // Whole and rest apart, so that no product is too large; 128 bits would be divided by a library of their own.
         let over_base = |time: u64| {
-            (u128::from(time) * u128::from(MILLION) / u128::from(base.max(1))).min(u128::from(MOST))
+            let whole = (time / base).saturating_mul(MILLION);
+            whole.saturating_add((time % base).saturating_mul(MILLION) / base).min(MOST)
         };
-        let age = over_base(now.since(since)) as u64;
+        let age = over_base(now.since(since));
         let rarity = MILLION / (1 + u64::from(access.visits));
-        let recency = access.last.map_or(MILLION, |last| over_base(now.since(last)) as u64);
+        let recency = access.last.map_or(MILLION, |last| over_base(now.since(last)));
         let indifference = MILLION - MILLION / 10 * u64::from(priority.min(MAX_PRIORITY));
         let score = (3 * (age + rarity + recency) + indifference) / 10;
         Terms {

@@ -1,6 +1,6 @@
 //! Cached rooms: what keeps them, which one goes, and why.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{Client, Explanation};
@@ -161,7 +161,7 @@ impl Client {
     /// Takes in what was learned in earlier sessions. What is damaged is said, and left out: learning starts afresh.
     pub(super) fn take_model(&mut self, bytes: &[u8], now: Millis) {
         if let Err(code) = self.cache.import(bytes, now) {
-            self.outbox.event(super::Event::Error { code, room: None, reason: code.text().to_string() });
+            self.outbox.event(super::Event::Error { code, room: None, reason: String::new() });
         }
     }
 }

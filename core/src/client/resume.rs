@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Client;
 use super::index::List;
+use crate::order::sorted;
 use crate::tier::Tier;
 use crate::{Millis, RoomId, v1};
 
@@ -18,7 +19,7 @@ impl Client {
     pub(super) fn rooms_to_resume(&mut self, now: Millis) -> Vec<v1::SetTier> {
         let mut live = self.listed(List::Active);
         live.extend(self.listed(List::Background));
-        live.sort_unstable();
+        let live = sorted(live, |a, b| a < b);
         let live = live.iter().filter_map(|id| self.rooms.get_key_value(id));
         // Mentions, then unread, then the one left last; what is Active is all equal.
         let urgency = |id: &RoomId, since: Millis, tier: Tier| match tier {

@@ -59,38 +59,46 @@ impl Field {
         Ok(Field { kind, label, tags })
     }
 
-    /// Where to put what is decoded.
-    pub(crate) fn slot(&self, place: &TokenStream) -> TokenStream {
-        if let Kind::Oneof(path) = &self.kind {
-            return quote!(#path::slot(&mut #place, tag));
-        }
-        let slot = match (&self.label, &self.kind) {
-            (Label::Plain, _) => self.slot_kind(&quote!(&mut #place)),
-            (Label::Optional, _) => self.slot_kind(&quote!(#place.get_or_insert_default())),
+    /// Reads the field, which is at its place from then on.
+    pub(crate) fn read(&self, place: &TokenStream) -> TokenStream {
+        match (&self.label, &self.kind) {
+            (_, Kind::Oneof(path)) => quote!(#path::read(&mut #place, tag, input)),
+            (Label::Plain, _) => self.read_kind(&quote!(&mut #place)),
+            (Label::Optional, Kind::Bool) => quote!(input.optional_bool(&mut #place)),
+            (Label::Optional, Kind::U32) => quote!(input.optional_u32(&mut #place)),
+            (Label::Optional, Kind::U64) => quote!(input.optional_u64(&mut #place)),
+            (Label::Optional, Kind::Enumeration(_)) => quote!(input.optional_i32(&mut #place)),
+            (Label::Optional, Kind::Text) => quote!(input.optional_text(&mut #place)),
+            (Label::Optional, Kind::Bytes) => quote!(input.optional_bytes(&mut #place)),
+            (Label::Optional, Kind::Message) => quote!({
+                let inner = #place.get_or_insert_default();
+                input.message(inner)
+            }),
             // Packed or one by one.
-            (Label::Repeated, Kind::U64) => quote!(Slot::U64s(&mut #place)),
-            (Label::Repeated, Kind::U32) => quote!(Slot::U32s(&mut #place)),
-            (Label::Repeated, Kind::Enumeration(_)) => quote!(Slot::I32s(&mut #place)),
-            (Label::Repeated, _) => {
-                let slot = self.slot_kind(&quote!(last));
-                return quote!({
+            (Label::Repeated, Kind::U64) => quote!(input.u64s(&mut #place)),
+            (Label::Repeated, Kind::U32) => quote!(input.u32s(&mut #place)),
+            (Label::Repeated, Kind::Enumeration(_)) => quote!(input.i32s(&mut #place)),
+            (Label::Repeated, Kind::Text) => quote!(input.texts(&mut #place)),
+            (Label::Repeated, Kind::Bytes) => quote!(input.pieces(&mut #place)),
+            (Label::Repeated, Kind::Bool | Kind::Message) => {
+                let read = self.read_kind(&quote!(last));
+                quote!({
                     let last = ::enfilade_proto::compact::pushed(&mut #place);
-                    Some(#slot)
-                });
+                    #read
+                })
             }
-        };
-        quote!(Some(#slot))
+        }
     }
 
-    pub(crate) fn slot_kind(&self, value: &TokenStream) -> TokenStream {
+    pub(crate) fn read_kind(&self, value: &TokenStream) -> TokenStream {
         match self.kind {
-            Kind::Bool => quote!(Slot::Bool(#value)),
-            Kind::U32 => quote!(Slot::U32(#value)),
-            Kind::U64 => quote!(Slot::U64(#value)),
-            Kind::Enumeration(_) => quote!(Slot::I32(#value)),
-            Kind::Text => quote!(Slot::Text(#value)),
-            Kind::Bytes => quote!(Slot::Bytes(#value)),
-            Kind::Message | Kind::Oneof(_) => quote!(Slot::Message(#value)),
+            Kind::Bool => quote!(input.bool(#value)),
+            Kind::U32 => quote!(input.u32(#value)),
+            Kind::U64 => quote!(input.u64(#value)),
+            Kind::Enumeration(_) => quote!(input.i32(#value)),
+            Kind::Text => quote!(input.text(#value)),
+            Kind::Bytes => quote!(input.bytes(#value)),
+            Kind::Message | Kind::Oneof(_) => quote!(input.message(#value)),
         }
     }
 

@@ -35,10 +35,10 @@ fn derive_message(input: &DeriveInput) -> Result<TokenStream> {
     // As prost does it: what is encoded does not depend on the order of declaration.
     fields.sort_by_key(|(_, field)| field.tags.iter().min().copied());
 
-    let slots = fields.iter().map(|(member, field)| {
+    let reads = fields.iter().map(|(member, field)| {
         let tags = &field.tags;
-        let slot = field.slot(&quote!(self.#member));
-        quote!(#(#tags)|* => #slot,)
+        let read = field.read(&quote!(self.#member));
+        quote!(#(#tags)|* => #read,)
     });
     let writes = fields.iter().map(|(member, field)| field.write(&quote!(self.#member)));
     let accessors = fields.iter().map(|(member, field)| field.accessors(member));
@@ -46,16 +46,17 @@ fn derive_message(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let (generics, parameters, bounds) = input.generics.split_for_impl();
     Ok(quote! {
-        impl #generics ::enfilade_proto::compact::Compact for #name #parameters #bounds {
-            #[allow(unused_variables, clippy::match_single_binding)]
-            fn slot(&mut self, tag: u32) -> Option<::enfilade_proto::compact::Slot<'_>> {
-                use ::enfilade_proto::compact::Slot;
+        impl #generics ::enfilade_proto::compact::Decode for #name #parameters #bounds {
+            #[allow(clippy::match_single_binding)]
+            fn field(&mut self, tag: u32, input: &mut ::enfilade_proto::compact::Input<'_>) {
                 match tag {
-                    #(#slots)*
-                    _ => None,
+                    #(#reads)*
+                    _ => input.skip(),
                 }
             }
+        }
 
+        impl #generics ::enfilade_proto::compact::Encode for #name #parameters #bounds {
             #[allow(unused_variables)]
             fn write(&self, out: &mut ::enfilade_proto::compact::Out<'_>) {
                 #(#writes)*
@@ -96,7 +97,7 @@ fn derive_oneof(input: &DeriveInput) -> Result<TokenStream> {
         .collect::<Result<Vec<_>>>()?;
     let tags = variants.iter().map(|(_, field)| field.tags[0]).collect::<Vec<_>>();
     let idents = variants.iter().map(|(ident, _)| *ident).collect::<Vec<_>>();
-    let slots = variants.iter().map(|(_, field)| field.slot_kind(&quote!(value)));
+    let reads = variants.iter().map(|(_, field)| field.read_kind(&quote!(value)));
     let writes = variants.iter().map(|(_, field)| field.write_present(&quote!(value)));
     let name = &input.ident;
     Ok(quote! {
@@ -109,18 +110,18 @@ fn derive_oneof(input: &DeriveInput) -> Result<TokenStream> {
             }
 
             #[doc(hidden)]
-            pub fn slot(field: &mut Option<Self>, tag: u32) -> Option<::enfilade_proto::compact::Slot<'_>> {
-                use ::enfilade_proto::compact::Slot;
+            pub fn read(field: &mut Option<Self>, tag: u32, input: &mut ::enfilade_proto::compact::Input<'_>) {
                 let held = field.as_ref().map(Self::tag);
                 if held != Some(tag) {
-                    *field = Some(match tag {
-                        #(#tags => Self::#idents(Default::default()),)*
-                        _ => return None,
-                    });
+                    *field = match tag {
+                        #(#tags => Some(Self::#idents(Default::default())),)*
+                        _ => None,
+                    };
                 }
-                Some(match field.as_mut()? {
-                    #(Self::#idents(value) => #slots,)*
-                })
+                match field {
+                    #(Some(Self::#idents(value)) => #reads,)*
+                    None => {}
+                }
             }
 
             #[doc(hidden)]
