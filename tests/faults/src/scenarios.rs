@@ -52,7 +52,12 @@ pub(crate) async fn run_all(size: Size, names: &[String]) -> Vec<Row> {
             continue;
         }
         eprintln!("{}…", scenario.name);
-        let row = (scenario.run)(size).await;
+        // One that can't be played is a failure, and the others are played all the same.
+        let row = tokio::spawn((scenario.run)(size)).await.unwrap_or_else(|panic| {
+            let mut row = Row::new(scenario.name);
+            row.failures.push(panic.to_string());
+            Some(row)
+        });
         row.iter().for_each(table::tell);
         rows.extend(row);
     }
@@ -70,13 +75,13 @@ fn messages(size: Size) -> u64 {
 const STRICT: Promise = Promise::NothingLost;
 
 /// Two nodes on a Redis that syncs before it answers.
-async fn durable() -> Option<World> {
+async fn durable(size: Size) -> Option<World> {
     let redis = or_skip("Redis", block_in_place(Redis::start))?;
-    Some(World::start(Backend::Redis(redis), &[]).await)
+    Some(World::start(size, Backend::Redis(redis), &[]).await)
 }
 
 async fn redis_killed(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         block_in_place(|| world.backend.redis().kill());
         sleep(Duration::from_secs(1)).await;
@@ -89,7 +94,7 @@ async fn redis_killed(name: &'static str, size: Size) -> Option<Row> {
 async fn killed_after_snapshot(name: &'static str, size: Size) -> Option<Row> {
     // Rooms are snapshot every thousand entries; the short run has no time for so many.
     let messages = if size == Size::Full { 700 } else { messages(size) };
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         world.reach(6 * messages * 85 / 100).await;
         block_in_place(|| world.backend.redis().kill());
@@ -105,7 +110,7 @@ async fn killed_after_snapshot(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn redis_paused(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         world.backend.redis().pause();
         sleep(Duration::from_secs(3)).await;
@@ -116,7 +121,7 @@ async fn redis_paused(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn redis_restarted(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         block_in_place(|| world.backend.redis().terminate());
         block_in_place(|| world.backend.redis().restart()).expect("Redis starts again");
@@ -126,7 +131,7 @@ async fn redis_restarted(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn node_killed(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         block_in_place(|| world.nodes[0].kill());
         let gone = Instant::now();
@@ -139,7 +144,7 @@ async fn node_killed(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn node_paused(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     // Leases hold for half a minute.
     let pause = if size == Size::Full { 32 } else { 4 };
     let fault = async |world: &mut World| {
@@ -152,7 +157,7 @@ async fn node_paused(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn redis_cut(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let cuts = if size == Size::Full { 20 } else { 4 };
     let fault = async |world: &mut World| {
         let wire = world.redis_wire.as_ref()?;
@@ -169,7 +174,7 @@ async fn redis_cut(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn people_cut(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let cuts = if size == Size::Full { 20 } else { 4 };
     let fault = async |world: &mut World| {
         for _ in 0..cuts {
@@ -183,7 +188,7 @@ async fn people_cut(name: &'static str, size: Size) -> Option<Row> {
 }
 
 async fn redis_emptied(name: &'static str, size: Size) -> Option<Row> {
-    let mut world = durable().await?;
+    let mut world = durable(size).await?;
     let fault = async |world: &mut World| {
         block_in_place(|| world.backend.redis().ask(&["FLUSHALL"]));
         Some(Instant::now())
@@ -203,7 +208,7 @@ async fn file_cut(name: &'static str, size: Size) -> Option<Row> {
         "noeviction",
     ];
     let redis = or_skip("Redis", block_in_place(|| Redis::start_with(&weak)))?;
-    let mut world = World::start(Backend::Redis(redis), &[]).await;
+    let mut world = World::start(size, Backend::Redis(redis), &[]).await;
     let fault = async |world: &mut World| {
         block_in_place(|| {
             let redis = world.backend.redis();
@@ -232,7 +237,7 @@ fn newest_part(redis: &Redis) -> Option<PathBuf> {
 
 async fn sentinel_failover(name: &'static str, size: Size) -> Option<Row> {
     let sentinels = or_skip("Redis", block_in_place(Sentinels::start))?;
-    let mut world = World::start(Backend::Sentinels(sentinels), &["redis.wait_replicas=1"]).await;
+    let mut world = World::start(size, Backend::Sentinels(sentinels), &["redis.wait_replicas=1"]).await;
     let fault = async |world: &mut World| {
         let Backend::Sentinels(sentinels) = &mut world.backend else { return None };
         block_in_place(|| sentinels.master.kill());
@@ -250,7 +255,7 @@ async fn sentinel_failover(name: &'static str, size: Size) -> Option<Row> {
 
 async fn cluster_failover(name: &'static str, size: Size) -> Option<Row> {
     let cluster = or_skip("Redis Cluster", block_in_place(Cluster::start))?;
-    let mut world = World::start(Backend::Cluster(cluster), &[]).await;
+    let mut world = World::start(size, Backend::Cluster(cluster), &[]).await;
     let fault = async |world: &mut World| {
         let key = format!("enfilade:head:{{{}}}", world.rooms[0]);
         let Backend::Cluster(cluster) = &mut world.backend else { return None };
