@@ -434,6 +434,11 @@ async fn a_message_that_was_edited_by_hand_is_left_out_of_its_page_and_can_not_b
     let refused = world.try_submit(&room, edit(50, 50, "mended")).await.unwrap_err();
     assert_eq!(refused.code, Code::StoreUnavailable);
     world.submit(&room, vec![op::post("the room goes on")]).await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while world.past.archive().snapshot(&room).await.unwrap().is_none() {
+        assert!(std::time::Instant::now() < deadline, "no snapshot was archived");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     // The room is not brought back with a hole in it.
     let lost = World::start(memory(), world.past.clone(), keep());
     let snapshots = client.database("test").collection::<mongodb::bson::Document>("snapshots");

@@ -101,7 +101,12 @@ impl Trimmer {
     }
 
     async fn see_to(&self, room: &RoomId, archived: Position, head: Position) -> Result<()> {
-        self.copy_snapshot(room, archived).await?;
+        if let Some(ahead) = self.copy_snapshot(room, archived).await? {
+            // The room has run ahead. Its snapshot is copied when the archive has come as far.
+            let seq = ahead.saturating_sub(limits::SNAPSHOT_EVERY);
+            let mut seen_to = self.seen_to.lock().unwrap_or_else(PoisonError::into_inner);
+            seen_to.insert(room.clone(), Position { seq, ..archived });
+        }
         let before = self.first_to_keep(room, archived, head).await?;
         let before = Position { seq: before.min(self.first_undone(room, archived).await?), ..archived };
         if before.seq <= 1 {
@@ -119,15 +124,17 @@ impl Trimmer {
         self.forget_amended(room, archived).await
     }
 
-    /// The archive keeps a snapshot too, by which the room comes back without folding all of its log.
-    async fn copy_snapshot(&self, room: &RoomId, archived: Position) -> Result<()> {
+    /// The archive keeps a snapshot too, by which the room comes back without folding all of its log. Returns where the
+    /// store's is, if it is ahead of what is archived.
+    async fn copy_snapshot(&self, room: &RoomId, archived: Position) -> Result<Option<u64>> {
         let loaded = self.store.load(room).await?;
-        let snapshot = loaded.and_then(|loaded| loaded.snapshot);
-        if let Some((at, snapshot)) = snapshot.filter(|(at, _)| at.seq <= archived.seq) {
-            let at = Position { epoch: archived.epoch, ..at };
-            self.past.archive().put_snapshot(room, at, snapshot).await?;
+        let Some((at, snapshot)) = loaded.and_then(|loaded| loaded.snapshot) else { return Ok(None) };
+        if at.seq > archived.seq {
+            return Ok(Some(at.seq));
         }
-        Ok(())
+        let at = Position { epoch: archived.epoch, ..at };
+        self.past.archive().put_snapshot(room, at, snapshot).await?;
+        Ok(None)
     }
 
     /// The oldest entry that stays in the store.
