@@ -120,6 +120,7 @@ fn parts_start_and_stop_in_their_order_and_the_log_says_so() {
     assert_eq!(process.wait().unwrap().code(), Some(0));
     let expected = [
         "started store",
+        "started archive",
         "started sockets",
         "serving",
         "stopped readiness",
@@ -127,6 +128,7 @@ fn parts_start_and_stop_in_their_order_and_the_log_says_so() {
         "stopped requests",
         "stopped rooms",
         "stopped sockets",
+        "stopped archive",
         "stopped store",
     ];
     assert_eq!(steps, expected);
