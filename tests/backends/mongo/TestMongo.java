@@ -38,12 +38,17 @@ public final class TestMongo {
     }
 
     public static void main(String[] args) throws InterruptedException {
+        ProcessHandle parent = ProcessHandle.current().parent().orElseThrow();
         DurableBackend backend = new DurableBackend(args[1]);
         backend.version(VERSION);
         MongoServer server = new MongoServer(backend);
         Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
         server.bind("127.0.0.1", Integer.parseInt(args[0]));
-        Thread.currentThread().join();
+        // A server that a whole test binary shares is ended by nobody.
+        while (parent.isAlive()) {
+            Thread.sleep(500);
+        }
+        System.exit(0);
     }
 
     private TestMongo() {}
