@@ -225,7 +225,12 @@ impl Inner {
         let call = Call::on(vec![keys.head(), keys.log()]).number(epoch);
         let mut reply = Reply::parse(self.link.script(&scripts::CLAIM, &call).await?)?;
         match reply.status() {
-            "ok" => reply.number(),
+            "ok" => {
+                let epoch = reply.number()?;
+                // A log that begins anew: whatever was acknowledged of the one before is gone.
+                self.report_lost(room, epoch).await;
+                Ok(epoch)
+            }
             "headless" => Err(headless(room)),
             _ => reply.unexpected(),
         }

@@ -10,6 +10,10 @@ use super::*;
 use crate::store::SharedStore;
 use crate::store::contract::{Fixture, contract};
 
+mod cost;
+mod failover;
+mod model;
+
 /// Each store has the keys under a prefix of its own, so that all share one Redis.
 fn prefix() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
