@@ -26,7 +26,13 @@ pub(crate) async fn check(world: &World, name: &'static str, promise: Promise, s
     let mut row = Row::new(name);
     let until = Instant::now() + settling;
     for room in &world.rooms {
-        let heads: Vec<_> = world.nodes.iter().map(|node| head(world, node, room)).collect();
+        let heads_now = || world.nodes.iter().map(|node| head(world, node, room)).collect::<Vec<_>>();
+        let mut heads = heads_now();
+        // A node that has slept has to hear of what it missed.
+        while heads.iter().any(|head| *head != heads[0]) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            heads = heads_now();
+        }
         let logs: Vec<_> = world.nodes.iter().map(|node| log(world, node, room)).collect();
         let (logs, heads): (Vec<Log>, Vec<Position>) = match (gathered(logs), gathered(heads)) {
             (Ok(logs), Ok(heads)) => (logs, heads),
