@@ -1,4 +1,4 @@
-use core::cell::Cell;
+use std::cell::Cell;
 
 use enfilade_core::Millis;
 

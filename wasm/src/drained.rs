@@ -1,32 +1,26 @@
-use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
-
 use enfilade_core::RoomId;
 use enfilade_core::client::{Event, RoomChange};
-use js_sys::{Array, Reflect};
-use wasm_bindgen::JsValue;
+use serde::{Serialize, Serializer};
 
-use crate::json::Json;
-use crate::rows::{bytes, id_text, notification, object, signal};
+use crate::rows::{NotificationRow, SignalRow, id_text};
 
 /// What has come out of the core since the app last asked: what has changed, and what happened once. One crossing
 /// carries all of it; what the changed views are now is pulled by those who look at them.
-#[derive(Default)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Drained {
     connection: bool,
     rooms: Vec<String>,
     notifications: bool,
     /// In the order of their ids.
     changes: Vec<Changes>,
-    /// Those of something that happened once.
-    events: Vec<Event>,
-    records: Vec<(String, Option<Vec<u8>>)>,
+    events: Vec<Told>,
+    records: Vec<(String, Option<Bytes>)>,
     /// Records that are to be read and handed in.
     loads: Vec<String>,
 }
 
 /// What has changed in one room.
-#[derive(Default)]
+#[derive(Debug, Default, Serialize)]
 struct Changes {
     id: String,
     reset: bool,
@@ -40,6 +34,22 @@ struct Changes {
     signals: bool,
 }
 
+/// Something that happened once: `CoreEvent` of ts/core.ts. Where the server has said nothing, `reason` is empty: the
+/// registry's sentence is in ts/codes.ts.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+enum Told {
+    Rejected { room: String, op: String, code: u32, retry_after: u64, reason: String },
+    Resynced { room: String, code: u32 },
+    Notified { notification: NotificationRow },
+    TokenNeeded,
+    Signal { room: String, signal: SignalRow },
+    Error { code: u32, room: String, reason: String },
+}
+
+#[derive(Debug)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
 impl Drained {
     pub(crate) fn is_empty(&self) -> bool {
         !(self.connection || self.notifications)
@@ -51,7 +61,7 @@ impl Drained {
     }
 
     pub(crate) fn record(&mut self, key: String, value: Option<Vec<u8>>) {
-        self.records.push((key, value));
+        self.records.push((key, value.map(Bytes)));
     }
 
     pub(crate) fn load(&mut self, key: String) {
@@ -59,23 +69,38 @@ impl Drained {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        match &event {
+        match event {
             Event::Connection => self.connection = true,
             Event::Rooms(rooms) => self.rooms.extend(rooms.iter().map(|room| room.as_str().to_string())),
-            Event::Room { room, changes } => self.room(room, changes),
+            Event::Room { room, changes } => self.room(&room, &changes),
+            Event::TokenNeeded => self.events.push(Told::TokenNeeded),
+            Event::Rejected { op_id, room, code, retry_after, reason } => self.events.push(Told::Rejected {
+                room: room.as_str().to_string(),
+                op: id_text(op_id),
+                code: code.number(),
+                retry_after,
+                reason,
+            }),
+            Event::Resynced { room, code } => {
+                self.events.push(Told::Resynced { room: room.as_str().to_string(), code: code.number() });
+            }
             // Counted in the room's traffic.
             Event::Ignored { .. } => {}
+            Event::Notified { notification } => {
+                self.notifications = true;
+                self.events.push(Told::Notified { notification: NotificationRow::from(&*notification) });
+            }
+            Event::Signal { room, signal } => {
+                let signal = SignalRow::from(*signal);
+                self.events.push(Told::Signal { room: room.as_str().to_string(), signal });
+            }
             // They lie in the user's inbox, as notifications do.
             Event::Conflicts => self.notifications = true,
-            Event::Notified { .. } => {
-                self.notifications = true;
-                self.events.push(event);
-            }
-            Event::TokenNeeded
-            | Event::Rejected { .. }
-            | Event::Resynced { .. }
-            | Event::Signal { .. }
-            | Event::Error { .. } => self.events.push(event),
+            Event::Error { code, room, reason } => self.events.push(Told::Error {
+                code: code.number(),
+                room: room.map(|room| room.as_str().to_string()).unwrap_or_default(),
+                reason,
+            }),
         }
     }
 
@@ -110,87 +135,10 @@ impl Drained {
             }
         }
     }
-
-    /// As `Drained` of ts/core.ts.
-    pub(crate) fn to_js(&self) -> Result<JsValue, JsValue> {
-        let events = Array::new();
-        for event in &self.events {
-            events.push(&told(event)?);
-        }
-        let records = Array::new();
-        for (key, value) in &self.records {
-            let value = value.as_ref().map_or(JsValue::NULL, |value| bytes(value));
-            records.push(&Array::of2(&key.as_str().into(), &value));
-        }
-        let drained = object(|json| {
-            json.flag("connection", self.connection);
-            json.texts("rooms", &self.rooms);
-            json.flag("notifications", self.notifications);
-            json.list("changes");
-            self.changes.iter().for_each(|room| room.write(json));
-            json.end();
-            json.texts("loads", &self.loads);
-        })?;
-        Reflect::set(&drained, &"events".into(), &events)?;
-        Reflect::set(&drained, &"records".into(), &records)?;
-        Ok(drained)
-    }
 }
 
-impl Changes {
-    fn write(&self, json: &mut Json) {
-        json.item();
-        json.text("id", &self.id);
-        json.flag("reset", self.reset);
-        json.flag("messages", self.messages);
-        json.numbers("changed", &self.changed);
-        json.flag("pins", self.pins);
-        json.flag("pending", self.pending);
-        json.flag("members", self.members);
-        json.flag("scores", self.scores);
-        json.flag("signals", self.signals);
-        json.end();
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
     }
-}
-
-/// As `CoreEvent` of ts/core.ts. Where the server has said nothing, `reason` is empty: the registry's sentence is in
-/// ts/codes.ts.
-fn told(event: &Event) -> Result<JsValue, JsValue> {
-    let told = object(|json| match event {
-        Event::Rejected { op_id, room, code, retry_after, reason } => {
-            json.text("kind", "rejected");
-            json.text("room", room.as_str());
-            json.text("op", &id_text(*op_id));
-            json.number("code", code.number().into());
-            json.number("retryAfter", *retry_after);
-            json.text("reason", reason);
-        }
-        Event::Resynced { room, code } => {
-            json.text("kind", "resynced");
-            json.text("room", room.as_str());
-            json.number("code", code.number().into());
-        }
-        Event::Notified { notification: note } => {
-            json.text("kind", "notified");
-            json.object("notification");
-            notification(json, note);
-            json.end();
-        }
-        Event::Signal { room, .. } => {
-            json.text("kind", "signal");
-            json.text("room", room.as_str());
-        }
-        Event::Error { code, room, reason } => {
-            json.text("kind", "error");
-            json.number("code", code.number().into());
-            json.text("room", room.as_ref().map_or("", |room| room.as_str()));
-            json.text("reason", reason);
-        }
-        // The others are told as changes.
-        _ => json.text("kind", "token-needed"),
-    })?;
-    if let Event::Signal { signal: item, .. } = event {
-        Reflect::set(&told, &"signal".into(), &signal(item)?)?;
-    }
-    Ok(told)
 }

@@ -1,18 +1,19 @@
 //! Does what the core asks for: the socket, the timer. Decides nothing.
 
-use alloc::boxed::Box;
-use alloc::rc::{Rc, Weak};
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
 
 use enfilade_core::SUBPROTOCOL_BINARY;
 use enfilade_core::client::{Answer, Client, Effect, Input};
 use enfilade_core::policy::Refusal;
 use enfilade_core::trace::Session;
-use js_sys::{Function, Uint8Array};
+use futures::{Sink, StreamExt};
+use gloo_net::websocket::futures::WebSocket;
+use gloo_net::websocket::{Message, State, WebSocketError};
 use wasm_bindgen::prelude::*;
-use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+use wasm_bindgen_futures::spawn_local;
 
 use crate::clock::Clock;
 use crate::drained::Drained;
@@ -20,11 +21,9 @@ use crate::drained::Drained;
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(handler: &Function, milliseconds: i32) -> JsValue;
+    fn set_timeout(handler: &Closure<dyn FnMut()>, milliseconds: i32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
-    #[wasm_bindgen(js_name = queueMicrotask)]
-    fn queue_microtask(task: &Function);
 }
 
 /// Browsers take a longer delay for none.
@@ -42,10 +41,10 @@ pub(crate) struct Driver {
     drained: RefCell<Drained>,
     clock: Clock,
     url: String,
-    socket: RefCell<Option<(u64, WebSocket)>>,
+    socket: RefCell<Option<(u64, web_sys::WebSocket)>>,
     timer: RefCell<Option<(u64, JsValue)>>,
-    on_timer: Function,
-    on_waking: Function,
+    on_timer: Closure<dyn FnMut()>,
+    wake: js_sys::Function,
     is_waking: Cell<bool>,
     this: Weak<Driver>,
 }
@@ -54,19 +53,14 @@ pub(crate) struct Driver {
 pub(crate) struct Disposed;
 
 impl Driver {
-    pub(crate) fn new(url: String, wake: Function, session: impl FnOnce(&Clock) -> Session) -> Rc<Driver> {
+    pub(crate) fn new(
+        url: String,
+        wake: js_sys::Function,
+        session: impl FnOnce(&Clock) -> Session,
+    ) -> Rc<Driver> {
         Rc::new_cyclic(|this: &Weak<Driver>| {
             let clock = Clock::default();
-            let on_timer = |driver: &Driver, _| {
-                driver.timer.take();
-                driver.take_in(Input::Timeout);
-            };
-            let on_waking = move |driver: &Driver, _| {
-                // Unless a command of the app's has drained everything by now.
-                if driver.is_waking.get() {
-                    let _ = wake.call0(&JsValue::NULL);
-                }
-            };
+            let driver = this.clone();
             Driver {
                 session: RefCell::new(Some(session(&clock))),
                 drained: RefCell::default(),
@@ -74,8 +68,13 @@ impl Driver {
                 url,
                 socket: RefCell::default(),
                 timer: RefCell::default(),
-                on_timer: callback(this, on_timer),
-                on_waking: callback(this, on_waking),
+                on_timer: Closure::new(move || {
+                    if let Some(driver) = driver.upgrade() {
+                        driver.timer.take();
+                        driver.take_in(Input::Timeout);
+                    }
+                }),
+                wake,
                 is_waking: Cell::new(false),
                 this: this.clone(),
             }
@@ -125,7 +124,14 @@ impl Driver {
         if self.handle(input).is_err() || self.drained.borrow().is_empty() || self.is_waking.replace(true) {
             return;
         }
-        queue_microtask(&self.on_waking);
+        let this = self.this.clone();
+        spawn_local(async move {
+            let Some(driver) = this.upgrade() else { return };
+            // Unless a command of the app's has drained everything by now.
+            if driver.is_waking.get() {
+                let _ = driver.wake.call0(&JsValue::NULL);
+            }
+        });
     }
 
     /// Does all effects, collects all events, and sets the timer.
@@ -167,37 +173,27 @@ impl Driver {
     }
 
     fn open(&self, generation: u64) {
-        let Ok(socket) = WebSocket::new_with_str(&self.url, SUBPROTOCOL_BINARY) else {
+        let opened = web_sys::WebSocket::new_with_str(&self.url, SUBPROTOCOL_BINARY);
+        let opened = opened.ok().and_then(|raw| Some((raw.clone(), WebSocket::try_from(raw).ok()?)));
+        let this = self.this.clone();
+        match opened {
+            Some((raw, socket)) => {
+                self.socket.replace(Some((generation, raw)));
+                spawn_local(read(this, generation, socket));
+            }
             // The address is not one, or the page may not connect to it. In a task of its own: the core has not
             // finished asking.
-            let reason = "the socket can't be opened";
-            let refused = move |driver: &Driver, _| driver.ended(generation, ABNORMAL, reason.into());
-            return queue_microtask(&callback(&self.this, refused));
-        };
-        socket.set_binary_type(BinaryType::Arraybuffer);
-        let listen = |event: &str, listener: Function| {
-            let _ = socket.add_event_listener_with_callback(event, &listener);
-        };
-        let opened = move |driver: &Driver, _| driver.take_in(Input::Connected { generation });
-        let received = move |driver: &Driver, event: JsValue| {
-            let bytes = bytes(&event.unchecked_into::<MessageEvent>().data());
-            driver.take_in(Input::Frame { generation, bytes });
-        };
-        let closed = move |driver: &Driver, event: JsValue| {
-            let event: CloseEvent = event.unchecked_into();
-            driver.ended(generation, event.code(), event.reason());
-        };
-        listen("open", callback(&self.this, opened));
-        listen("message", callback(&self.this, received));
-        listen("close", callback(&self.this, closed));
-        self.socket.replace(Some((generation, socket)));
+            None => spawn_local(async move {
+                if let Some(driver) = this.upgrade() {
+                    let reason = "the socket can't be opened".into();
+                    driver.take_in(Input::Disconnected { generation, code: ABNORMAL, reason });
+                }
+            }),
+        }
     }
 
-    fn ended(&self, generation: u64, code: u16, reason: String) {
-        self.take_in(Input::Disconnected { generation, code, reason });
-    }
-
-    /// What can't be sent any more is sent again after the next hello, so a failure needs no answer.
+    /// The socket's own `send`, because gloo-net's makes a `Blob` of every frame. What can't be sent any more is sent
+    /// again after the next hello, so a failure needs no answer.
     fn send(&self, generation: u64, bytes: &[u8]) {
         if let Some((current, socket)) = &*self.socket.borrow()
             && *current == generation
@@ -215,24 +211,37 @@ impl Driver {
 }
 
 /// A browser refuses codes that are not 1000 or 3000 to 4999; then the connection is closed without one.
-fn close(socket: &WebSocket, code: u16, reason: &str) {
+fn close(socket: &web_sys::WebSocket, code: u16, reason: &str) {
     if socket.close_with_code_and_reason(code, reason).is_err() {
         let _ = socket.close();
     }
 }
 
-/// Text has no place in the binary protocol; the core counts it as what it is.
-fn bytes(data: &JsValue) -> Vec<u8> {
-    data.as_string().map_or_else(|| Uint8Array::new(data).to_vec(), String::into_bytes)
-}
-
-/// A function for the browser, which keeps it as long as it needs it. It does nothing once the driver is gone.
-fn callback(driver: &Weak<Driver>, call: impl Fn(&Driver, JsValue) + 'static) -> Function {
-    let driver = driver.clone();
-    let call: Box<dyn FnMut(JsValue)> = Box::new(move |event| {
-        if let Some(driver) = driver.upgrade() {
-            call(&driver, event);
+/// Carries what comes from one socket to the core, until it is closed or nobody is there any more.
+async fn read(driver: Weak<Driver>, generation: u64, mut socket: WebSocket) {
+    let hand_in = |input: Input| {
+        let driver = driver.upgrade();
+        driver.map(|driver| driver.take_in(input)).is_some()
+    };
+    let _ = poll_fn(|context| Pin::new(&mut socket).poll_ready(context)).await;
+    let is_open = matches!(socket.state(), State::Open);
+    if is_open && !hand_in(Input::Connected { generation }) {
+        return;
+    }
+    while let Some(received) = socket.next().await {
+        let goes_on = match received {
+            Ok(Message::Bytes(bytes)) => hand_in(Input::Frame { generation, bytes }),
+            // Text has no place in the binary protocol; the core counts it as what it is.
+            Ok(Message::Text(text)) => hand_in(Input::Frame { generation, bytes: text.into_bytes() }),
+            Err(WebSocketError::ConnectionClose(event)) => {
+                hand_in(Input::Disconnected { generation, code: event.code, reason: event.reason });
+                false
+            }
+            // The close event follows.
+            Err(_) => true,
+        };
+        if !goes_on {
+            return;
         }
-    });
-    Closure::wrap(call).into_js_value().unchecked_into()
+    }
 }

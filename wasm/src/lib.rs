@@ -3,20 +3,13 @@
 //! Thin on purpose: it translates types, and drives socket and timer. JavaScript is called in one place alone, to be
 //! woken, and never while anything is borrowed; everything else is pulled.
 
-#![no_std]
-
-extern crate alloc;
-
 mod clock;
 mod drained;
 mod driver;
-mod json;
 mod messages;
 mod rows;
 
-use alloc::rc::Rc;
-use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
+use std::rc::Rc;
 
 use enfilade_core::client::{Answer as Made, Client, ClientConfig, Input, Network, RoomView};
 use enfilade_core::op::Body;
@@ -24,15 +17,25 @@ use enfilade_core::policy::Refusal;
 use enfilade_core::trace::Session;
 use enfilade_core::{ClientId, Code, OpId, RoomId, Tier, v1};
 use js_sys::{Array, Function, Uint8Array};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use driver::{Disposed, Driver};
-use rows::{id_text, object};
+use rows::{id_text, js};
 
 /// A client with its socket, its timer, and everything that is held of its rooms.
 #[wasm_bindgen]
 pub struct EnfiladeCore {
     driver: Rc<Driver>,
+}
+
+/// What methods throw: `Refused` of ts/core.ts. The sentence is in ts/codes.ts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused {
+    code: u32,
+    retry_after: u64,
+    reason: &'static str,
 }
 
 /// A number below the registry's; the TypeScript has its sentence.
@@ -45,7 +48,10 @@ type Answer<T> = Result<T, JsValue>;
 impl EnfiladeCore {
     /// Times in milliseconds; what is `undefined` keeps its default.
     #[wasm_bindgen(constructor)]
-    #[allow(clippy::too_many_arguments, reason = "an options object would cost a crate in the download")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "reading an options object would cost a deserializer in the download"
+    )]
     pub fn new(
         url: String,
         agent: String,
@@ -212,7 +218,7 @@ impl EnfiladeCore {
     }
 
     pub fn drain(&self) -> Answer<JsValue> {
-        self.driver.drain().map_err(disposed)?.to_js()
+        js(&self.driver.drain().map_err(disposed)?)
     }
 
     pub fn connection(&self) -> Answer<JsValue> {
@@ -353,14 +359,8 @@ fn refusal(refusal: Refusal) -> JsValue {
     thrown(refusal.code.number(), refusal.retry_after)
 }
 
-/// What methods throw: `Refused` of ts/core.ts. The sentence is in ts/codes.ts.
 fn thrown(code: u32, retry_after: u64) -> JsValue {
-    let fields = object(|json| {
-        json.number("code", code.into());
-        json.number("retryAfter", retry_after);
-        json.text("reason", "");
-    });
-    fields.unwrap_or_default()
+    js(&Refused { code, retry_after, reason: "" }).unwrap_or_default()
 }
 
 #[wasm_bindgen]

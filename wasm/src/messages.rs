@@ -3,10 +3,50 @@
 use enfilade_core::client::{Client, Gap, PendingView, RoomView, Shown};
 use enfilade_core::op::Body;
 use enfilade_core::pending::OpState;
+use enfilade_core::v1;
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 
-use crate::json::Json;
-use crate::rows::{id_text, list, op_id};
+use crate::rows::{id_text, js, op_id};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    id: String,
+    author: &'a str,
+    author_name: &'a str,
+    at: u64,
+    text: &'a str,
+    mentions: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordinal: Option<u64>,
+    status: &'static str,
+    mine: bool,
+    cancellable: bool,
+    edited: bool,
+    deleted: bool,
+    pinned: bool,
+    changing: bool,
+    reactions: Vec<Reaction<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<GapRow>,
+}
+
+#[derive(Serialize)]
+struct Reaction<'a> {
+    reaction: &'a str,
+    users: &'a [String],
+    mine: bool,
+}
+
+/// What is missing before a message.
+#[derive(Serialize)]
+struct GapRow {
+    after: u64,
+    missing: u64,
+    loading: bool,
+    fillable: bool,
+}
 
 /// Confirmed messages with an ordinal between the two, ascending.
 pub(crate) fn messages(
@@ -16,80 +56,81 @@ pub(crate) fn messages(
     before: u64,
 ) -> Result<JsValue, JsValue> {
     let indices = view.place(after + 1)..view.place(before);
+    let shown: Vec<_> = indices.filter_map(|at| Some((view.shown(at)?, view.gap_before(at)))).collect();
     let user = client.connection().user;
-    let shown = indices.filter_map(|at| Some((view.shown(at)?, view.gap_before(at))));
-    list(shown, |json, (shown, gap)| confirmed(json, &shown, gap, user))
+    js(&shown.iter().map(|(shown, gap)| Message::confirmed(shown, *gap, user)).collect::<Vec<_>>())
 }
 
 /// Pinned messages, oldest pin first. One of which nothing is known has no ordinal.
 pub(crate) fn pins(client: &Client, view: RoomView<'_>) -> Result<JsValue, JsValue> {
     let user = client.connection().user;
-    list(view.pins(), |json, shown| confirmed(json, &shown, None, user))
+    let shown: Vec<_> = view.pins().collect();
+    js(&shown.iter().map(|shown| Message::confirmed(shown, None, user)).collect::<Vec<_>>())
 }
 
 /// Messages that are not confirmed; other operations have no row.
 pub(crate) fn pending(client: &Client, view: RoomView<'_>) -> Result<JsValue, JsValue> {
     let connection = client.connection();
-    let author = (connection.user.unwrap_or_default(), connection.user_name.unwrap_or_default());
-    let posts = view.pending().filter(|op| matches!(op.body, Body::PostMessage(_)));
-    list(posts, |json, op| unconfirmed(json, op, author))
+    let (user, name) = (connection.user.unwrap_or_default(), connection.user_name.unwrap_or_default());
+    js(&view.pending().filter_map(|op| Message::pending(op, user, name)).collect::<Vec<_>>())
 }
 
-fn confirmed(json: &mut Json, shown: &Shown<'_>, gap: Option<Gap>, user: Option<&str>) {
-    let message = &*shown.message;
-    json.text("id", &op_id(message.id.as_ref()));
-    json.text("author", &message.author);
-    json.text("authorName", &message.author_name);
-    json.number("at", message.at);
-    json.text("text", &message.text);
-    json.texts("mentions", &message.mentions);
-    json.optional("ordinal", Some(message.ordinal).filter(|ordinal| *ordinal > 0));
-    json.text("status", "sent");
-    json.flag("mine", user == Some(&message.author));
-    json.flag("cancellable", false);
-    json.flag("edited", message.edited_at > 0);
-    json.flag("deleted", message.deleted);
-    json.flag("pinned", message.pinned);
-    json.flag("changing", shown.is_pending);
-    json.list("reactions");
-    for reaction in &message.reactions {
-        json.item();
-        json.text("reaction", &reaction.reaction);
-        json.texts("users", &reaction.users);
-        json.flag("mine", reaction.users.iter().any(|known| user == Some(known)));
-        json.end();
+impl<'a> Message<'a> {
+    fn confirmed(shown: &'a Shown<'_>, gap: Option<Gap>, user: Option<&str>) -> Message<'a> {
+        let message = &*shown.message;
+        let reaction = |reaction: &'a v1::Reaction| Reaction {
+            reaction: &reaction.reaction,
+            users: &reaction.users,
+            mine: reaction.users.iter().any(|known| user == Some(known)),
+        };
+        Message {
+            id: op_id(message.id.as_ref()),
+            author: &message.author,
+            author_name: &message.author_name,
+            at: message.at,
+            text: &message.text,
+            mentions: &message.mentions,
+            ordinal: (message.ordinal > 0).then_some(message.ordinal),
+            status: "sent",
+            mine: user == Some(&message.author),
+            cancellable: false,
+            edited: message.edited_at > 0,
+            deleted: message.deleted,
+            pinned: message.pinned,
+            changing: shown.is_pending,
+            reactions: message.reactions.iter().map(reaction).collect(),
+            gap: gap.map(|gap| GapRow {
+                after: gap.after,
+                missing: gap.missing,
+                loading: gap.is_loading,
+                fillable: gap.is_fillable,
+            }),
+        }
     }
-    json.end();
-    // What is missing before it.
-    if let Some(gap) = gap {
-        json.object("gap");
-        json.number("after", gap.after);
-        json.number("missing", gap.missing);
-        json.flag("loading", gap.is_loading);
-        json.flag("fillable", gap.is_fillable);
-        json.end();
-    }
-}
 
-fn unconfirmed(json: &mut Json, op: PendingView<'_>, (author, author_name): (&str, &str)) {
-    let Body::PostMessage(post) = op.body else { return };
-    let status = match op.state {
-        OpState::Queued | OpState::PutOff { .. } => "queued",
-        OpState::Sent => "sending",
-        OpState::Acknowledged(_) => "acknowledged",
-    };
-    json.text("id", &id_text(op.op_id));
-    json.text("author", author);
-    json.text("authorName", author_name);
-    json.number("at", op.since.0);
-    json.text("text", &post.text);
-    json.texts("mentions", &post.mentions);
-    json.text("status", status);
-    json.flag("mine", true);
-    json.flag("cancellable", op.is_cancellable);
-    for never in ["edited", "deleted", "pinned", "changing"] {
-        json.flag(never, false);
+    fn pending(op: PendingView<'a>, author: &'a str, author_name: &'a str) -> Option<Message<'a>> {
+        let Body::PostMessage(post) = op.body else { return None };
+        Some(Message {
+            id: id_text(op.op_id),
+            author,
+            author_name,
+            at: op.since.0,
+            text: &post.text,
+            mentions: &post.mentions,
+            ordinal: None,
+            status: match op.state {
+                OpState::Queued | OpState::PutOff { .. } => "queued",
+                OpState::Sent => "sending",
+                OpState::Acknowledged(_) => "acknowledged",
+            },
+            mine: true,
+            cancellable: op.is_cancellable,
+            edited: false,
+            deleted: false,
+            pinned: false,
+            changing: false,
+            reactions: Vec::new(),
+            gap: None,
+        })
     }
-    json.list("reactions");
-    json.end();
 }
