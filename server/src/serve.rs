@@ -228,11 +228,21 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), Fa
 /// Opens what rooms are kept in, without serving: for commands that move them.
 ///
 /// # Errors
-/// The data folder or the store can't be opened, or another process uses them.
+/// The data folder, the store or the archive can't be opened, or another process uses them.
 pub async fn open_place(settings: &Settings) -> Result<Place, Failure> {
     let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
-    let (store, _) = open_store(settings, folder).await?;
-    Ok(Place { store, past: None })
+    let (store, embedded) = open_store(settings, folder).await?;
+    let past = archive::open(&settings.archive, embedded).await?;
+    Ok(Place { store, past })
+}
+
+/// Opens the store alone, for commands that look into it.
+///
+/// # Errors
+/// The data folder or the store can't be opened, or another process uses them.
+pub async fn open_store_alone(settings: &Settings) -> Result<SharedStore, Failure> {
+    let folder = Arc::new(DataFolder::open(&settings.data_dir)?);
+    Ok(open_store(settings, folder).await?.0)
 }
 
 /// Opens the store that the configuration names; the embedded one also by its own name, for it can hold the archive.

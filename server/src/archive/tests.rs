@@ -15,6 +15,7 @@ use crate::follow::Following;
 use crate::net::{ConnId, ConnMeta, Handler, Net, NetConfig, ShardContext};
 use crate::rooms::{Directory, Refused, Rooms};
 use crate::store::{EmbeddedStore, Follower, MemoryStore, Options, SharedStore};
+use crate::transfer::{self, Import, Place, Progress};
 
 /// Sockets that nobody uses.
 struct NoSession;
@@ -237,6 +238,35 @@ async fn five_thousand_messages_are_paged_back_through_beyond_the_hot_log_of_the
 async fn five_thousand_messages_are_paged_back_through_with_mongodb() {
     let Some((_server, past)) = mongo().await else { return };
     five_thousand_are_paged_back_through(World::start(memory(), past, keep())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_takes_the_archived_past_along_and_the_room_goes_on_where_it_is_imported() {
+    let (_place, store, past) = embedded();
+    let mut world = World::start(store.clone(), past.clone(), keep());
+    let posts = (1..=3_000).map(|n| op::post(format!("message {n}")));
+    world.submit(&room(), std::iter::once(create()).chain(posts).collect()).await;
+    world.submit(&room(), vec![edit(5, 5, "edited")]).await;
+    let head = world.archived(&room()).await;
+    assert!(world.trimmed_to(&room(), 2_100).await > 1, "the store has forgotten the beginning");
+    let all = world.page_back(&room()).await;
+    world.following.take().unwrap().stop(Duration::from_secs(10)).await;
+
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("rooms");
+    let quiet = || Progress::on_stderr("test");
+    transfer::export(&Place { store, past: Some(past) }, &file, &mut quiet()).await.unwrap();
+    let Some((_server, past)) = mongo().await else { return };
+    let store = memory();
+    let place = Place { store: store.clone(), past: Some(past.clone()) };
+    transfer::import(&place, &file, Import::default(), &mut quiet()).await.unwrap();
+
+    let mut world = World::start(store, past, keep());
+    world.counter = 10_000;
+    assert_eq!(world.page_back(&room()).await, all);
+    world.submit(&room(), vec![op::post("and on")]).await;
+    assert_eq!(world.archived(&room()).await, Position { seq: head.seq + 1, ..head });
+    assert_eq!(world.page_back(&room()).await.len(), all.len() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

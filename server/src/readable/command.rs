@@ -7,7 +7,7 @@ use enfilade_core::{RoomId, UserId};
 
 use super::{Readable, Subject, inspect, rebuild};
 use crate::config::Config;
-use crate::serve::{Settings, open_place};
+use crate::serve::{Settings, open_store_alone};
 use crate::store::{RedisStore, SharedStore};
 
 /// What to show.
@@ -144,8 +144,8 @@ async fn open(config: &Config) -> Result<(SharedStore, String), String> {
         let folder = config.data_dir.display();
         return Err(format!("there is no folder {folder} (data_dir); name the one that the server uses"));
     }
-    let place = open_place(&settings).await.map_err(|error| error.to_string())?;
-    Ok((place.store, config.redis.prefix.clone()))
+    let store = open_store_alone(&settings).await.map_err(|error| error.to_string())?;
+    Ok((store, config.redis.prefix.clone()))
 }
 
 async fn close(store: &SharedStore) -> Result<(), String> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("format.md")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use enfilade_core::RoomId;
 
@@ -24,7 +25,7 @@ pub struct Place {
     /// The store.
     pub store: SharedStore,
     /// The archived past, where there is an archive.
-    pub past: Option<History>,
+    pub past: Option<Arc<History>>,
 }
 
 /// What was moved.
