@@ -55,14 +55,18 @@ fn submit(counter: u64, body: Body) -> v1::Submit {
     }
 }
 
-/// What is in flight: the batch, and where it was to go.
+/// What is in flight: the batch, and where it was to go. The room has forgotten clients, so it asks whether the
+/// operation is an old one, and it is not.
 fn batch(authority: &mut Authority) -> (Position, Vec<Vec<u8>>) {
-    let effects = std::iter::from_fn(|| authority.poll_effect());
-    let appends = effects.filter_map(|effect| match effect {
-        Effect::Append { expected, batch, .. } => Some((expected, batch)),
-        _ => None,
-    });
-    appends.last().expect("something is appended")
+    let mut appended = None;
+    while let Some(effect) = authority.poll_effect() {
+        match effect {
+            Effect::Append { expected, batch, .. } => appended = Some((expected, batch)),
+            Effect::Find { op_id, .. } => authority.handle_found(op_id, Some(None), NOW),
+            _ => {}
+        }
+    }
+    appended.expect("something is appended")
 }
 
 /// Bytes that are allocated when a batch of one is lost to another node, decided again, and stored.

@@ -74,18 +74,21 @@ async fn the_description_lists_every_route_and_each_of_them_answers() {
         }
     }
     let expected = [
+        "get /api/game-state",
         "get /api/rooms",
         "get /api/rooms/{id}",
         "get /api/rooms/{id}/messages",
         "get /api/rooms/{id}/traffic",
         "post /api/guest",
         "post /api/rooms",
+        "post /api/tap",
     ];
     assert_eq!(listed, expected.map(String::from).into());
     let (token, _) = server.guest("Ada");
     server.post("/api/rooms", Some(&token), &json!({ "id": "lobby", "name": "Lobby" }));
     for path in expected.iter().filter_map(|route| route.strip_prefix("get ")) {
-        assert_eq!(server.get(&path.replace("{id}", "lobby"), Some(&token)).0, 200, "{path}");
+        let path = path.replace("{id}", "lobby").replace("game-state", "game-state?room=lobby");
+        assert_eq!(server.get(&path, Some(&token)).0, 200, "{path}");
     }
     let (status, refused) = server.get("/api/nothing", None);
     assert_eq!((status, code(&refused)), (400, "invalid_request"));
