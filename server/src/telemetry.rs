@@ -21,8 +21,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Starts the log. Once a process: a second time the first one stays.
 pub fn start_log(log: &Log) {
-    // The configuration was checked; should it be wrong all the same, there is a log.
-    let filter = log.level.parse().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(&log.level);
     let ansi = std::io::stderr().is_terminal();
     let _ = subscriber(log.format, filter, ansi, std::io::stderr).try_init();
     std::panic::set_hook(Box::new(|panic| {
@@ -35,6 +34,17 @@ pub fn start_log(log: &Log) {
             message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
         tracing::error!(place, thread, "panicked: {message}");
     }));
+}
+
+/// Kafka's client repeats itself at each attempt to connect, many times a second; what is the matter is told once a
+/// change by the server's health. Whoever names `rdkafka` in the level hears it all.
+const CHATTY: &str = "rdkafka";
+
+fn filter(level: &str) -> EnvFilter {
+    let quiet = format!("{level},{CHATTY}=off,lib{CHATTY}=off");
+    let level = if level.contains(CHATTY) { level } else { &quiet };
+    // The configuration was checked; should it be wrong all the same, there is a log.
+    level.parse().unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 fn subscriber<W>(
@@ -197,5 +207,11 @@ mod tests {
         assert!(text.contains("enfilade_test_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
         assert!(text.contains("enfilade_build_info{version="), "{text}");
         metrics.run_upkeep();
+    }
+
+    #[test]
+    fn the_client_of_kafka_is_quiet_unless_it_is_asked_for() {
+        assert!(filter("info").to_string().contains("librdkafka=off"));
+        assert!(!filter("info,librdkafka=warn").to_string().contains("off"));
     }
 }
