@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use prost::Message as _;
 
-use super::{Authority, ConnId, Effect, Footing, From, Past, Reply, Submission};
+use super::{Authority, ConnId, Effect, Footing, From, Reply, Submission};
 use crate::conflict::VersionVector;
 use crate::op::{self, Body};
 use crate::policy::Actor;
@@ -260,17 +260,11 @@ impl Authority {
     pub(super) fn side_of(&self, reply: &Reply, conflict: &v1::Conflict) -> Option<Submission> {
         let user = UserId::new(reply.room.inbox_owner()?).ok()?;
         let id = OpId::parse(conflict.id.as_ref()).ok()?;
-        Some(Submission {
-            from: From::Room(reply.clone()),
-            // The name is the one that the room knows, once it is loaded.
-            actor: Actor::new(user, ""),
-            op_id: stand_in(id),
-            op: conflict.mine.clone(),
-            body: op::parse(&conflict.mine).ok()?,
-            footing: Footing::Chosen,
-            is_fetched: false,
-            past: Past::NotAsked,
-        })
+        let op = conflict.mine.clone();
+        let body = op::parse(&op).ok()?;
+        // The name is the one that the room knows, once it is loaded.
+        let actor = Actor::new(user, "");
+        Some(Submission::new(From::Room(reply.clone()), actor, stand_in(id), op, body, Footing::Chosen))
     }
 
     /// In an inbox: delivers the sides that were chosen, and sees that defaults hold in time.
@@ -329,17 +323,7 @@ impl Authority {
     fn enqueue_own(&mut self, body: Body) {
         let client = ClientId(hash53(self.confirmed.id().as_str().as_bytes(), 0).max(1));
         let op_id = OpId { client, counter: 1 };
-        let (op, actor, footing) = (op::encode(body.clone()), Actor::System, Footing::Live);
-        self.queue.push_back(Submission {
-            from: From::Own,
-            actor,
-            op_id,
-            op,
-            body,
-            footing,
-            is_fetched: false,
-            past: Past::NotAsked,
-        });
+        self.queue.push_back(Submission::own(From::Own, op_id, body));
     }
 
     pub(super) fn settled(&mut self, reply: Reply) {

@@ -28,7 +28,7 @@ pub use fetch::Stretch;
 pub use spending::Standing;
 
 use crate::conflict::VersionVector;
-use crate::op::Body;
+use crate::op::{self, Body};
 use crate::policy::Actor;
 use crate::presence::Occupancy;
 use crate::state::{Change, SnapshotFor, compress, decompress};
@@ -56,6 +56,18 @@ struct Submission {
     is_fetched: bool,
     /// What is known of it, where its client is no longer remembered.
     past: Past,
+}
+
+impl Submission {
+    /// One about which nothing was asked yet.
+    fn new(from: From, actor: Actor, op_id: OpId, op: Vec<u8>, body: Body, footing: Footing) -> Submission {
+        Submission { from, actor, op_id, op, body, footing, is_fetched: false, past: Past::NotAsked }
+    }
+
+    /// One of the server's own, which needs no asking who may.
+    fn own(from: From, op_id: OpId, body: Body) -> Submission {
+        Submission::new(from, Actor::System, op_id, op::encode(body.clone()), body, Footing::Live)
+    }
 }
 
 /// What an operation was made over.

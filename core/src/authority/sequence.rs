@@ -61,19 +61,7 @@ impl Authority {
                     Some(base) if submit.offline => Footing::Offline(base, seen),
                     Some(_) | None => Footing::Live,
                 };
-                self.enqueue(
-                    Submission {
-                        from,
-                        actor,
-                        op_id,
-                        op,
-                        body,
-                        footing,
-                        is_fetched: false,
-                        past: Past::NotAsked,
-                    },
-                    now,
-                );
+                self.enqueue(Submission::new(from, actor, op_id, op, body, footing), now);
             }
             Err(code) => self.reject(conn, op_id.wire(), code.into()),
         }
@@ -93,12 +81,7 @@ impl Authority {
         // The server's own operations are idempotent by their content; the id only has to be one.
         let client = ClientId(hash53(reply.room.as_str().as_bytes(), 0).max(1));
         let op_id = OpId { client, counter: reply.delivery + 1 };
-        let op = op::encode(body.clone());
-        let (from, actor, footing) = (From::Room(reply), Actor::System, Footing::Live);
-        self.enqueue(
-            Submission { from, actor, op_id, op, body, footing, is_fetched: false, past: Past::NotAsked },
-            now,
-        );
+        self.enqueue(Submission::own(From::Room(reply), op_id, body), now);
     }
 
     /// How the append ended.
