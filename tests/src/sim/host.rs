@@ -283,6 +283,8 @@ impl World {
 
     fn cut_silently(&mut self, client: usize) {
         let Some(link) = self.clients[client].link.take() else { return };
+        // A client that does nothing does not notice, and is away all the same.
+        self.lose_sight(client);
         let Some((life, conn)) = link.place else { return };
         self.network.lose(|arrival| match arrival {
             Arrival::ToNode { conn: of, .. } => *of == conn,

@@ -76,6 +76,15 @@ pub(super) fn check(world: &World, client: usize) -> Result<(), String> {
     world.rooms.iter().try_for_each(|room| check_room(world, client, room))
 }
 
+/// Whether a client of this user has the room Active on a connection, be it that the answer has not come yet: its node
+/// may have told the others before.
+fn is_arriving(world: &World, user: &str, room: &RoomId) -> bool {
+    world.clients.iter().any(|host| {
+        let is_active = host.client.room(room).is_some_and(|view| view.tier() == Tier::Active);
+        host.user == user && host.link.is_some() && host.paused.is_none() && is_active
+    })
+}
+
 fn check_room(world: &World, client: usize, room: &RoomId) -> Result<(), String> {
     let sightings = &world.sightings;
     let host = &world.clients[client];
@@ -96,7 +105,7 @@ fn check_room(world: &World, client: usize, room: &RoomId) -> Result<(), String>
     let shown: BTreeMap<&str, v1::Liveness> =
         view.users().map(|user| (user.user.as_str(), user.liveness())).collect();
     for (user, liveness) in &shown {
-        if there.contains_key(user) {
+        if there.contains_key(user) || is_arriving(world, user, room) {
             continue;
         }
         let left = sightings.left.get(&(room.clone(), (*user).to_owned())).copied().unwrap_or(0);
